@@ -1,0 +1,62 @@
+# A camera that never makes a picture. `make` alone lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+FRAMES ?=
+SCENE ?=
+PYTEST_ARGS ?=
+
+help: ## list the targets
+	@echo "Targets:"; grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; found: $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "python3 has no venv module. Try: sudo apt install python3-venv"; exit 1; }
+	@echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV)
+
+# One stamp per set of requirements: installed again only when a declaration changes.
+DECLARED := pyproject.toml packaging/lsi-host/pyproject.toml constraints.txt
+
+$(VENV)/.demo: $(BIN)/python $(DECLARED)
+	@echo "Installing the demo (about 100 MB, once) ..."
+	@$(PIP) install -c constraints.txt -e . -e 'packaging/lsi-host[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python $(DECLARED)
+	@echo "Installing everything for development, PyTorch included (once) ..."
+	@$(PIP) install -c constraints.txt -e '.[dev]' -e 'packaging/lsi-host[demo,train,export]'
+	@touch $@ $(VENV)/.demo
+
+venv: $(VENV)/.dev ## make the development environment
+
+demo: $(VENV)/.demo ## light to payload on your terminal; FRAMES=5 ends after five, SCENE=FILE shows yours
+	@$(BIN)/lsi demo $(if $(FRAMES),--frames $(FRAMES)) $(if $(SCENE),--scene "$(SCENE)")
+
+mosquitto: # Debian's broker, for the tests that talk to a real one
+	@tools/install_mosquitto.sh
+
+test: $(VENV)/.dev mosquitto lint ## lint, then every test
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev ## the figures that need no data
+	@$(BIN)/python -m benchmarks.scan_cost
+
+wheels: $(VENV)/.dev ## build both distributions into dist/
+	@$(BIN)/python -m build --quiet --wheel --outdir dist .
+	@$(BIN)/python -m build --quiet --wheel --outdir dist packaging/lsi-host
+	@ls dist
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: help venv demo mosquitto test lint bench wheels clean

@@ -1,0 +1,163 @@
+"""The whole error tree.
+
+Every error says what was found and, where there is something to do, what to try.
+``exit_code`` is what a command line returns for it; each is listed in
+``docs/reference/exit-codes.md``. No message ever holds a measurement or a logit.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class LsiError(Exception):
+    """Root of every error that this project raises on purpose.
+
+    Args:
+        found: What was asked for and what was found, one sentence.
+        hint: What to try; printed after ``Try:``.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, found: str, *, hint: str = "") -> None:
+        super().__init__(f"{found} Try: {hint}" if hint else found)
+        self.found = found
+        self.hint = hint
+
+
+class ConfigError(LsiError, ValueError):
+    """A configuration that cannot be used; names file and key."""
+
+    exit_code = 3
+
+
+class BoardConfigError(ConfigError):
+    """A board file (``hardware/boards/*.toml``) that cannot be used."""
+
+
+class AppConfigError(ConfigError):
+    """An application configuration that cannot be used."""
+
+
+class BusErrorKind(StrEnum):
+    """What went wrong on a bus, for code that decides about a retry."""
+
+    TIMEOUT = "timeout"
+    OVERRUN = "overrun"
+    FRAME = "frame"
+    NO_DEVICE = "no_device"
+    PERMISSION = "permission"
+    REFUSED = "refused"
+    OTHER = "other"
+
+
+class BusError(LsiError, OSError):
+    """A transfer to a chip or controller failed; ``kind`` tells how."""
+
+    exit_code = 4
+
+    def __init__(self, found: str, *, kind: BusErrorKind, hint: str = "") -> None:
+        super().__init__(found, hint=hint)
+        self.kind = kind
+
+
+class FrameError(LsiError, ValueError):
+    """Bytes that are not what the data sheet promises."""
+
+    exit_code = 4
+
+
+class ScanError(LsiError):
+    """A scan that may not be used. It is dropped whole, never shifted."""
+
+    exit_code = 8
+
+
+class TriggerTimeoutError(ScanError, TimeoutError):
+    """A mask was not shown within the allowed time after its trigger."""
+
+    exit_code = 9
+
+
+class TriggerCountError(ScanError):
+    """The number of masks shown is not the number asked for."""
+
+    exit_code = 10
+
+
+class ExposureError(ScanError):
+    """A conversion was taken outside the exposure of its mask."""
+
+    exit_code = 11
+
+
+class SaturationError(ScanError):
+    """At least one sample sits at an end of the converter's range."""
+
+    exit_code = 12
+
+
+class LowLightError(ScanError):
+    """Too little light on both arms together to form a ratio."""
+
+    exit_code = 13
+
+
+class BundleError(LsiError, ValueError):
+    """A bundle that cannot be used."""
+
+    exit_code = 5
+
+
+class BundleNotFoundError(BundleError, FileNotFoundError):
+    """No bundle at the given path."""
+
+    exit_code = 14
+
+
+class DigestMismatchError(BundleError):
+    """A bundle whose bytes are not the ones its manifest names."""
+
+    exit_code = 15
+
+
+class ShapeMismatchError(BundleError):
+    """Parts that do not fit together: masks, model, board or measurement."""
+
+    exit_code = 16
+
+
+class GoldenVectorError(BundleError):
+    """The model does not reproduce its golden vectors on this runtime."""
+
+    exit_code = 17
+
+
+class PayloadError(LsiError, ValueError):
+    """A payload that breaks its schema or size limit."""
+
+    exit_code = 18
+
+
+class DisclosureError(LsiError, PermissionError):
+    """A result asked to leave the device that may not."""
+
+    exit_code = 19
+
+
+class PublishError(LsiError, ConnectionError):
+    """The broker cannot be reached or refuses the connection."""
+
+    exit_code = 6
+
+
+class SceneError(LsiError, ValueError):
+    """A picture or light source that cannot be used as a scene."""
+
+    exit_code = 7
+
+
+class DataError(LsiError, ValueError):
+    """A data file that does not have the expected layout."""
+
+    exit_code = 20
