@@ -47,7 +47,9 @@ class GoldenVectors:
     tolerance: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "inputs", frozen_array("golden inputs", self.inputs, np.float32, (None, None)))
+        object.__setattr__(
+            self, "inputs", frozen_array("golden inputs", self.inputs, np.float32, (None, None))
+        )
         shape = (len(self.inputs), None)
         object.__setattr__(self, "logits", frozen_array("golden logits", self.logits, np.float32, shape))
 

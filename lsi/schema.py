@@ -10,10 +10,17 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from lsi.errors import LsiError
+from lsi.errors import LsiError, PayloadError
 
 SCHEMA_NAMES: Final = ("attr", "info", "health", "manifest", "board", "app-config")
 MAX_REASONS: Final = 5
+
+ATTR_SCHEMA_ID: Final = "lsi.attr/1"
+INFO_SCHEMA_ID: Final = "lsi.info/1"
+HEALTH_SCHEMA_ID: Final = "lsi.health/1"
+
+MAX_PAYLOAD_BYTES: Final = 2048
+"""Encoded size that no JSON payload may exceed: 40 attributes with names need 1,400."""
 
 
 def load_schema(name: str) -> dict[str, Any]:
@@ -37,6 +44,43 @@ def check(document: object, name: str, *, error: type[LsiError], source: str) ->
         shown = "; ".join(reasons[:MAX_REASONS])
         more = f"; and {len(reasons) - MAX_REASONS} more" if len(reasons) > MAX_REASONS else ""
         raise error(f"{source} does not fit schema '{name}': {shown}{more}.", hint=_HINTS[name])
+
+
+def encode_document(document: dict[str, Any]) -> bytes:
+    """Compact UTF-8 JSON for the wire.
+
+    Raises:
+        PayloadError: Longer than ``MAX_PAYLOAD_BYTES``.
+    """
+    encoded = json.dumps(document, separators=(",", ":")).encode()
+    if len(encoded) > MAX_PAYLOAD_BYTES:
+        found = f"Payload of {len(encoded)} bytes, at most {MAX_PAYLOAD_BYTES} may leave."
+        raise PayloadError(found, hint="fewer attributes.")
+    return encoded
+
+
+def decode_document(encoded: bytes, name: str) -> dict[str, Any]:
+    """Parse a payload from the wire and hold it to schema ``name``.
+
+    Raises:
+        PayloadError: Longer than ``MAX_PAYLOAD_BYTES``, not JSON, or against the schema.
+    """
+    source = f"{name} payload"
+    if len(encoded) > MAX_PAYLOAD_BYTES:
+        raise PayloadError(f"{source} of {len(encoded)} bytes, at most {MAX_PAYLOAD_BYTES} are read.")
+    try:
+        document = json.loads(encoded, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as cause:
+        raise PayloadError(f"{source} is not JSON.") from cause
+    check(document, name, error=PayloadError, source=source)
+    checked: dict[str, Any] = document
+    return checked
+
+
+def _no_constant(name: str) -> None:
+    """JSON has no NaN and no Infinity, whatever Python's reader says."""
+    message = f"{name} is not JSON"
+    raise ValueError(message)
 
 
 _HINTS: Final = {

@@ -1,0 +1,118 @@
+"""What a sensor says about itself: ``InfoPayload`` (retained) and ``HealthPayload``."""
+
+from dataclasses import dataclass
+
+from lsi.problems import Problem
+from lsi.schema import (
+    ATTR_SCHEMA_ID,
+    HEALTH_SCHEMA_ID,
+    INFO_SCHEMA_ID,
+    decode_document,
+    encode_document,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InfoPayload:
+    """Who this sensor is, what it runs and what it lets out.
+
+    ``policy`` is the digest of the policy in force, ``bundle_id`` the content id of the
+    bundle; both shortened to 8 digits.
+    """
+
+    device_id: str
+    stream: str
+    software: str
+    board: str
+    simulated: bool
+    mode: str
+    policy: str
+    attributes: tuple[str, ...]
+    d: int
+    bundle_name: str
+    bundle_version: str
+    bundle_id: str
+
+    def encode(self) -> bytes:
+        """Compact UTF-8 JSON that fits schema ``info``."""
+        document = {
+            "v": INFO_SCHEMA_ID,
+            "dev": self.device_id,
+            "stream": self.stream,
+            "sw": self.software,
+            "board": self.board,
+            "simulated": self.simulated,
+            "mode": self.mode,
+            "policy": self.policy,
+            "attributes": list(self.attributes),
+            "d": self.d,
+            "bundle": {"name": self.bundle_name, "version": self.bundle_version, "id": self.bundle_id},
+            "schemas": {"attr": ATTR_SCHEMA_ID, "health": HEALTH_SCHEMA_ID},
+        }
+        return encode_document(document)
+
+    @classmethod
+    def decode(cls, encoded: bytes) -> "InfoPayload":
+        """Read what :meth:`encode` wrote.
+
+        Raises:
+            PayloadError: Too long, not JSON, or against the schema.
+        """
+        document = decode_document(encoded, "info")
+        return cls(
+            device_id=document["dev"],
+            stream=document["stream"],
+            software=document["sw"],
+            board=document["board"],
+            simulated=document["simulated"],
+            mode=document["mode"],
+            policy=document["policy"],
+            attributes=tuple(document["attributes"]),
+            d=document["d"],
+            bundle_name=document["bundle"]["name"],
+            bundle_version=document["bundle"]["version"],
+            bundle_id=document["bundle"]["id"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPayload:
+    """Whether the sensor works, as codes and counters. Holds nothing of the scene."""
+
+    device_id: str
+    stream: str
+    problems: frozenset[Problem]
+    scans: int
+    scans_failed: int
+    reconnects: int
+
+    def encode(self) -> bytes:
+        """Compact UTF-8 JSON that fits schema ``health``."""
+        document = {
+            "v": HEALTH_SCHEMA_ID,
+            "dev": self.device_id,
+            "stream": self.stream,
+            "problem": bool(self.problems),
+            "problems": sorted(self.problems),
+            "scans": self.scans,
+            "scans_failed": self.scans_failed,
+            "reconnects": self.reconnects,
+        }
+        return encode_document(document)
+
+    @classmethod
+    def decode(cls, encoded: bytes) -> "HealthPayload":
+        """Read what :meth:`encode` wrote.
+
+        Raises:
+            PayloadError: Too long, not JSON, or against the schema.
+        """
+        document = decode_document(encoded, "health")
+        return cls(
+            device_id=document["dev"],
+            stream=document["stream"],
+            problems=frozenset(map(Problem, document["problems"])),
+            scans=document["scans"],
+            scans_failed=document["scans_failed"],
+            reconnects=document["reconnects"],
+        )
