@@ -1,0 +1,181 @@
+"""The link against real brokers: Debian's mosquitto and the embedded one in Python."""
+
+import logging
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from paho.mqtt.enums import MQTTProtocolVersion
+
+from lab.broker import LoopbackBroker, find_mosquitto, free_port, loopback_broker
+from transport.backoff import Backoff
+from transport.broker import BrokerAddress, LinkState, Message
+from transport.mqtt import LinkEvents, MqttLink
+
+TIMEOUT_S = 20
+
+
+class Recorder:
+    """Collects what a link tells its owner."""
+
+    def __init__(self, *greeting: Message) -> None:
+        self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.states: queue.SimpleQueue[LinkState] = queue.SimpleQueue()
+        self.events = LinkEvents(lambda: greeting, self.messages.put, lambda state, _: self.states.put(state))
+
+    def state(self) -> LinkState:
+        return self.states.get(timeout=TIMEOUT_S)
+
+    def message(self) -> Message:
+        return self.messages.get(timeout=TIMEOUT_S)
+
+
+@contextmanager
+def linked(port: int, client_id: str, recorder: Recorder, **options: Any) -> Iterator[MqttLink]:  # noqa: ANN401 - any
+    address = BrokerAddress("127.0.0.1", port, None)
+    quick = Backoff(lambda low, _: low / 50)
+    link = MqttLink(address, client_id, events=recorder.events, backoff=quick, **options)
+    link.start()
+    try:
+        yield link
+    finally:
+        link.stop()
+
+
+def test_a_message_reaches_a_subscriber_over_mqtt_5(mosquitto: LoopbackBroker) -> None:
+    reader, writer = Recorder(), Recorder()
+    with linked(mosquitto.port, "reader", reader, subscriptions=["t/+"]):
+        assert reader.state() is LinkState.ONLINE
+        with linked(mosquitto.port, "writer", writer) as link:
+            assert writer.state() is LinkState.ONLINE
+            assert link.protocol is MQTTProtocolVersion.MQTTv5
+            assert link.publish(Message("t/a", b"hello"))
+            assert reader.message() == Message("t/a", b"hello")
+
+
+def test_the_greeting_comes_first_and_in_order(mosquitto: LoopbackBroker) -> None:
+    reader, writer = Recorder(), Recorder(Message("g/1", b"one"), Message("g/2", b"two"))
+    with linked(mosquitto.port, "reader2", reader, subscriptions=["g/+"]):
+        assert reader.state() is LinkState.ONLINE
+        with linked(mosquitto.port, "writer2", writer):
+            assert [reader.message().payload for _ in range(2)] == [b"one", b"two"]
+
+
+def test_a_link_that_dies_leaves_its_will_and_one_that_stops_its_farewell(mosquitto: LoopbackBroker) -> None:
+    reader = Recorder()
+    will = Message("w/x", b"gone", retain=False)
+    with linked(mosquitto.port, "reader3", reader, subscriptions=["w/+"]):
+        assert reader.state() is LinkState.ONLINE
+        writer = Recorder()
+        with linked(mosquitto.port, "writer3", writer, will=will) as link:
+            assert writer.state() is LinkState.ONLINE
+            assert link._attempt is not None
+            paho_socket = link._attempt.client.socket()
+            assert paho_socket is not None
+            paho_socket.shutdown(socket.SHUT_RDWR)
+            assert reader.message().payload == b"gone"
+            assert writer.state() is LinkState.AWAY
+            assert writer.state() is LinkState.ONLINE
+            assert link.reconnects == 1
+            link.stop([Message("w/x", b"bye")])
+        assert reader.message().payload == b"bye"
+
+
+def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_3_1_1() -> None:
+    reader, writer = Recorder(), Recorder()
+    with (
+        loopback_broker(mosquitto=None) as broker,
+        linked(broker.port, "reader4", reader, subscriptions=["t/+"]) as link,
+    ):
+        assert reader.state() is LinkState.ONLINE
+        assert link.protocol is MQTTProtocolVersion.MQTTv311
+        with linked(broker.port, "writer4", writer) as other:
+            assert writer.state() is LinkState.ONLINE
+            assert other.publish(Message("t/a", b"hello"))
+            assert reader.message().payload == b"hello"
+
+
+def test_a_missing_broker_is_said_once_and_found_when_it_comes(caplog: pytest.LogCaptureFixture) -> None:
+    path = find_mosquitto()
+    if path is None:
+        pytest.skip("mosquitto is not installed (apt install mosquitto)")
+    port, recorder = free_port(), Recorder()
+    with caplog.at_level(logging.WARNING), linked(port, "early", recorder) as link:
+        assert recorder.state() is LinkState.AWAY
+        assert not link.publish(Message("t/a", b"lost"))
+        with loopback_broker(path, port):
+            assert recorder.state() is LinkState.ONLINE
+            said = [record.getMessage() for record in caplog.records if record.name == "transport.mqtt"]
+    assert len(said) == 1
+    assert "is away" in said[0]
+    assert "Try: check that it runs" in said[0]
+
+
+def test_a_broker_that_refuses_us_is_said_with_what_to_try(caplog: pytest.LogCaptureFixture) -> None:
+    with refusing_broker() as port, caplog.at_level(logging.WARNING):
+        recorder = Recorder()
+        with linked(port, "stranger", recorder) as link:
+            assert recorder.state() is LinkState.REFUSED
+            assert not link.publish(Message("t/a", b"lost"))
+    assert "check certificate, user and access rules" in caplog.text
+
+
+def test_stopping_a_link_that_never_connected_ends_its_thread() -> None:
+    link = MqttLink(BrokerAddress("127.0.0.1", free_port(), None), "x", backoff=Backoff(lambda _, high: high))
+    link.start()
+    link.stop()
+    assert not link._thread.is_alive()
+
+
+def test_an_error_in_a_handler_does_not_end_the_link(
+    mosquitto: LoopbackBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def handler(message: Message) -> None:
+        seen.put(message.payload)
+        if message.payload == b"bad":
+            raise RuntimeError
+
+    states: queue.SimpleQueue[LinkState] = queue.SimpleQueue()
+    events = LinkEvents(on_message=handler, on_state=lambda state, _: states.put(state))
+    link = MqttLink(
+        BrokerAddress("127.0.0.1", mosquitto.port, None), "echo", subscriptions=["e/#"], events=events
+    )
+    link.start()
+    assert states.get(timeout=TIMEOUT_S) is LinkState.ONLINE
+    for payload in (b"bad", b"good"):
+        link.publish(Message("e/x", payload))
+    assert [seen.get(timeout=TIMEOUT_S) for _ in range(2)] == [b"bad", b"good"]
+    link.stop()
+    assert "could not be handled" in caplog.text
+
+
+@contextmanager
+def refusing_broker() -> Iterator[int]:
+    """Answers every CONNECT of MQTT 5 with "not authorized" (CONNACK, reason 0x87)."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        stop = threading.Event()
+        thread = threading.Thread(target=_refuse, args=(server, stop.is_set))
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _refuse(server: socket.socket, stopped: Callable[[], bool]) -> None:
+    while not stopped():
+        try:
+            connection, _ = server.accept()
+        except TimeoutError:
+            continue
+        with connection:
+            connection.recv(1024)
+            connection.sendall(bytes([0x20, 3, 0, 0x87, 0]))
