@@ -1,0 +1,92 @@
+"""``AppConfig``: the operator's TOML file, checked and frozen."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lsi.attributes import ATTR_LITE
+from lsi.disclosure import DisclosurePolicy
+from lsi.errors import AppConfigError
+from lsi.schema import check
+from transport.broker import DEFAULT_KEEPALIVE_S, PORT, TLS_PORT, BrokerAddress, TlsSettings
+
+DEFAULT_INTERVAL_S: Final = 1.0
+MAX_CONFIG_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class AppConfig:
+    """What the service needs to know. Paths are absolute.
+
+    ``board`` is the name of a shipped board or a path that ends in ``.toml``.
+    ``interval_s`` is the pause between the starts of two scans.
+    """
+
+    device_id: str
+    board: str
+    bundle: Path
+    broker: BrokerAddress
+    policy: DisclosurePolicy
+    interval_s: float
+
+
+def load_config(path: Path) -> AppConfig:
+    """Read the configuration at ``path``.
+
+    Raises:
+        AppConfigError: Not readable, not TOML, or a key that is unknown, missing or
+            wrong; the message names file and key.
+        DisclosureError: The policy asks for more than its mode lets out.
+    """
+    document = _read(path)
+    check(document, "app-config", error=AppConfigError, source=str(path))
+    mqtt = document["mqtt"]
+    tls = _tls(mqtt.get("tls", {"mode": "system"}), path.parent)
+    return AppConfig(
+        device_id=document["device_id"],
+        board=_board(document["board"], path.parent),
+        bundle=_resolve(document["bundle"], path.parent),
+        broker=BrokerAddress(
+            host=mqtt["host"],
+            port=mqtt.get("port", PORT if tls is None else TLS_PORT),
+            tls=tls,
+            keepalive_s=mqtt.get("keepalive_s", DEFAULT_KEEPALIVE_S),
+        ),
+        policy=DisclosurePolicy(frozenset(document.get("policy", {}).get("attributes", ATTR_LITE))),
+        interval_s=float(document.get("scan", {}).get("interval_s", DEFAULT_INTERVAL_S)),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CONFIG_BYTES + 1)
+    except OSError as cause:
+        found = f"Configuration {path} cannot be read ({cause.strerror})."
+        raise AppConfigError(found, hint="--config FILE (see docs/reference/configuration.md).") from cause
+    if len(text) > MAX_CONFIG_BYTES:
+        raise AppConfigError(f"Configuration {path} is longer than {MAX_CONFIG_BYTES} bytes.")
+    try:
+        return tomllib.loads(text.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise AppConfigError(f"Configuration {path} is not TOML: {cause}.") from cause
+
+
+def _board(board: str, base: Path) -> str:
+    return str(_resolve(board, base)) if board.endswith(".toml") else board
+
+
+def _resolve(path: str, base: Path) -> Path:
+    return (base / Path(path).expanduser()).resolve()
+
+
+def _tls(document: Mapping[str, str], base: Path) -> TlsSettings | None:
+    if document["mode"] == "off":
+        return None
+    files = {key: _resolve(value, base) for key, value in document.items() if key != "mode"}
+    if document["mode"] == "system" and "ca_file" in files:
+        found = "mqtt.tls: mode 'system' does not read ca_file."
+        raise AppConfigError(found, hint="mode = 'file' to trust the certificates of ca_file.")
+    return TlsSettings(**files)

@@ -1,0 +1,53 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_app.policy import ScanStamp, disclose
+from lsi.attributes import ATTR_LITE, AttributeLogits, AttributeSchema
+from lsi.disclosure import DisclosurePolicy
+
+STAMP = ScanStamp("hall1", "0123456789abcdef", 3, "2026-11-22T12:00:00.000Z", "ntp", "89abcdef", 30.0, 0.1)
+NAMES = ("Male", "Smiling", "Young", "Eyeglasses")
+SCHEMA = AttributeSchema(NAMES, (0.0, 0.0, 0.0, 0.0), 0.0)
+ALLOWED = st.frozensets(st.sampled_from(sorted(ATTR_LITE)))
+VALUES = st.lists(st.floats(-9, 9, width=32), min_size=5, max_size=5)
+
+
+def logits(values: list[float]) -> AttributeLogits:
+    return AttributeLogits(np.array(values, np.float32), SCHEMA)
+
+
+@given(VALUES, ALLOWED)
+def test_only_what_the_policy_names_can_leave(values: list[float], allowed: frozenset[str]) -> None:
+    payload = disclose(logits(values), DisclosurePolicy(allowed), STAMP)
+    assert set(payload.attributes) == allowed & set(NAMES)
+    assert b"Male" not in payload.encode()
+
+
+@given(VALUES)
+def test_answers_are_yes_no_or_null_and_no_logit_is_in_the_payload(values: list[float]) -> None:
+    encoded = disclose(logits(values), DisclosurePolicy(), STAMP).encode()
+    document = json.loads(encoded)
+    assert all(answer in {True, False, None} for answer in document["a"].values())
+    assert not any(repr(value).encode() in encoded for value in values if abs(value) > 0.2 and value % 1)
+
+
+def test_without_a_face_nothing_is_said_about_a_person() -> None:
+    payload = disclose(logits([9, 9, 9, 9, -1]), DisclosurePolicy(), STAMP)
+    assert payload.face is False
+    assert dict(payload.attributes) == {"Smiling": None, "Eyeglasses": None}
+
+
+@pytest.mark.parametrize(("value", "answer"), [(1.0, True), (-1.0, False)])
+def test_with_a_face_each_attribute_has_its_own_answer(value: float, answer: bool) -> None:
+    payload = disclose(logits([0, value, 0, -value, 1]), DisclosurePolicy(), STAMP)
+    assert payload.face is True
+    assert dict(payload.attributes) == {"Smiling": answer, "Eyeglasses": not answer}
+
+
+def test_an_empty_policy_leaves_presence_alone() -> None:
+    payload = disclose(logits([1, 1, 1, 1, 1]), DisclosurePolicy(frozenset()), STAMP)
+    assert (payload.face, dict(payload.attributes)) == (True, {})

@@ -1,0 +1,202 @@
+import json
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_app.config import AppConfig
+from edge_app.service import Parts, Service, check_compatible
+from firmware.board import Board, find_board
+from firmware.factory import Rig, open_rig
+from lab.bench_rig import SceneLight
+from lsi.attributes import AttributeLogits
+from lsi.bundle import Bundle, parse_bundle
+from lsi.disclosure import DisclosurePolicy
+from lsi.errors import ShapeMismatchError
+from lsi.measurement import Measurement
+from lsi.payload import AttributePayload
+from lsi.status import HealthPayload, InfoPayload
+from lsi.topics import Kind
+from tests.bundles import small_bundle
+from transport.broker import BrokerAddress
+
+BOARD = find_board("sim-mcp3208")
+CONFIG = AppConfig(
+    "hall1", BOARD.name, Path("b.lsib"), BrokerAddress("127.0.0.1", 1883, None), DisclosurePolicy(), 0.0
+)
+BRIGHT = np.full((64, 64), 0.5, np.float32)
+GLARE = np.full((64, 64), 9.0, np.float32)
+BLACK = np.zeros((64, 64), np.float32)
+
+
+class RecordingPublisher:
+    """``Publisher`` that keeps what would have left; ``online`` says whether a broker is there."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Kind, bytes]] = []
+        self.online = True
+        self.reconnects = 0
+        self.closed = False
+
+    def open(self, greeting: Callable[[], Sequence[tuple[Kind, bytes]]]) -> None:
+        self.sent += greeting()
+
+    def publish(self, kind: Kind, payload: bytes) -> bool:
+        if self.online:
+            self.sent.append((kind, payload))
+        return self.online
+
+    def close(self) -> None:
+        self.closed = True
+
+    def of(self, kind: Kind) -> list[bytes]:
+        return [payload for sent, payload in self.sent if sent is kind]
+
+
+class FixedEncoder:
+    """``Encoder`` that sees a smiling face without glasses in everything."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.schema = bundle.attributes
+        self.seen: list[Measurement] = []
+
+    def encode(self, measurement: Measurement) -> AttributeLogits:
+        self.seen.append(measurement)
+        return AttributeLogits(np.array([1.5, -0.5, 0.75], np.float32), self.schema)
+
+
+class Bench:
+    """A service on the simulated board with a small bundle and given scenes."""
+
+    def __init__(self, scenes: Sequence[NDArray[np.float32]], board: Board = BOARD, **config: object) -> None:
+        self.bundle = parse_bundle(small_bundle(), "small")
+        self.publisher = RecordingPublisher()
+        self.encoder = FixedEncoder(self.bundle)
+        self.rig: Rig = open_rig(board, SceneLight(scenes))
+        parts = Parts(self.rig, self.bundle, self.encoder, self.publisher)
+        self.service = Service(replace(CONFIG, **config), parts)  # type: ignore[arg-type] # any field
+
+    def run(self, scans: int | None = None) -> int:
+        with self.rig:
+            return self.service.run(threading.Event(), scans)
+
+    @property
+    def payloads(self) -> list[AttributePayload]:
+        return [AttributePayload.decode(payload) for payload in self.publisher.of(Kind.ATTR)]
+
+    @property
+    def health(self) -> list[HealthPayload]:
+        return [HealthPayload.decode(payload) for payload in self.publisher.of(Kind.HEALTH)]
+
+
+def test_every_scan_becomes_one_payload_until_the_light_ends() -> None:
+    bench = Bench([BRIGHT] * 3)
+    assert bench.run() == 3
+    assert [payload.seq for payload in bench.payloads] == [1, 2, 3]
+    assert {payload.stream for payload in bench.payloads} == {bench.service.stream}
+    assert dict(bench.payloads[0].attributes) == {"Smiling": True, "Eyeglasses": False}
+    assert bench.publisher.closed
+
+
+def test_the_number_of_scans_can_be_limited() -> None:
+    assert Bench([BRIGHT] * 5).run(2) == 2
+
+
+def test_a_stop_ends_the_loop_after_the_scan_in_progress() -> None:
+    bench = Bench([BRIGHT] * 5)
+    stop = threading.Event()
+    stop.set()
+    with bench.rig:
+        assert bench.service.run(stop) == 1
+
+
+def test_the_greeting_is_info_then_health_and_info_names_what_may_leave() -> None:
+    bench = Bench([BRIGHT])
+    bench.run()
+    assert [kind for kind, _ in bench.publisher.sent[:2]] == [Kind.INFO, Kind.HEALTH]
+    info = InfoPayload.decode(bench.publisher.sent[0][1])
+    assert (info.attributes, info.d, info.board, info.simulated) == (
+        ("Smiling", "Eyeglasses"),
+        3,
+        BOARD.name,
+        True,
+    )
+    assert info.bundle_id == bench.bundle.manifest.short_id == bench.payloads[0].bundle
+
+
+def test_a_narrower_policy_narrows_payload_and_info() -> None:
+    bench = Bench([BRIGHT], policy=DisclosurePolicy(frozenset({"Eyeglasses"})))
+    bench.run()
+    assert set(bench.payloads[0].attributes) == {"Eyeglasses"}
+    assert InfoPayload.decode(bench.publisher.sent[0][1]).attributes == ("Eyeglasses",)
+
+
+def test_two_starts_never_share_a_stream() -> None:
+    assert Bench([]).service.stream != Bench([]).service.stream
+
+
+@pytest.mark.parametrize(("scene", "problem"), [(GLARE, "saturated"), (BLACK, "low_light")])
+def test_a_scan_that_fails_is_dropped_told_once_and_recovered_from(
+    scene: NDArray[np.float32], problem: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench([BRIGHT, scene, scene, BRIGHT])
+    with caplog.at_level(logging.INFO):
+        assert bench.run() == 4
+    assert [payload.seq for payload in bench.payloads] == [1, 4]
+    told = [sorted(health.problems) for health in bench.health]
+    assert [problems for problems in told if problems] == [[problem]]
+    assert told[-1] == []
+    assert (bench.health[-1].scans, bench.health[-1].scans_failed) == (4, 2)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert sum("Scan 2 was dropped" in warning for warning in warnings) == 1
+    assert not any("Scan 3" in warning for warning in warnings)
+
+
+def test_a_controller_that_loses_its_masks_gets_them_again() -> None:
+    bench = Bench([BRIGHT] * 3)
+    controller = bench.rig.parts.trigger._controller  # type: ignore[attr-defined] # the simulated line has one
+    published = bench.publisher.publish
+
+    def reset_after_the_first(kind: Kind, payload: bytes) -> bool:
+        if kind is Kind.ATTR and not bench.payloads:
+            controller.reset()
+        return published(kind, payload)
+
+    bench.publisher.publish = reset_after_the_first  # type: ignore[method-assign]
+    assert bench.run() == 3
+    assert [payload.seq for payload in bench.payloads] == [1, 3]
+    assert bench.health[-1].problems == frozenset()
+
+
+def test_without_a_broker_the_service_keeps_measuring() -> None:
+    bench = Bench([BRIGHT] * 3)
+    bench.publisher.online = False
+    assert bench.run() == 3
+    assert len(bench.encoder.seen) == 3
+    assert bench.payloads == []
+
+
+def test_a_bundle_for_another_kind_of_board_is_refused() -> None:
+    bundle = parse_bundle(small_bundle(), "small")
+    with pytest.raises(ShapeMismatchError, match="provides two-arm; this one provides one-arm"):
+        check_compatible(bundle, frozenset({"one-arm"}))
+
+
+def test_an_unsigned_bundle_is_said_to_be_unsigned(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        Bench([BRIGHT]).run()
+    assert "not signed" in caplog.text
+
+
+@pytest.mark.parametrize("waiting", ["hold", "dark"])
+def test_health_and_payload_survive_both_readings_of_a_waiting_controller(waiting: str) -> None:
+    assert BOARD.simulation is not None
+    simulation = replace(BOARD.simulation, waiting=waiting)  # type: ignore[arg-type] # a literal
+    bench = Bench([BRIGHT], replace(BOARD, simulation=simulation))
+    bench.run()
+    assert json.loads(bench.publisher.of(Kind.ATTR)[0])["face"] is True
