@@ -1,0 +1,62 @@
+"""What comes from the broker, read into the types of ``lsi`` or turned away with a reason."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from lsi.errors import PayloadError
+from lsi.payload import AttributePayload
+from lsi.status import HealthPayload, InfoPayload
+from lsi.topics import Availability, Kind, Topic
+from transport.broker import Message
+
+Content = AttributePayload | InfoPayload | HealthPayload | Availability
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that fits its schema."""
+
+    topic: Topic
+    size_bytes: int
+    retained: bool
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that no device of ours sends, and why."""
+
+    topic: str
+    size_bytes: int
+    reason: str
+
+
+def read_message(message: Message) -> Received | Rejected:
+    """Check ``message`` against the schema of its topic. Never raises for bad input."""
+    size_bytes = len(message.payload)
+    topic = Topic.parse(message.topic)
+    if topic is None:
+        return Rejected(message.topic, size_bytes, "not a documented topic")
+    try:
+        content = _READERS[topic.kind](message.payload)
+    except PayloadError as error:
+        return Rejected(message.topic, size_bytes, error.found)
+    if not isinstance(content, Availability) and content.device_id != topic.device_id:
+        return Rejected(message.topic, size_bytes, "names another device than its topic")
+    return Received(topic, size_bytes, message.retain, content)
+
+
+def _availability(payload: bytes) -> Availability:
+    try:
+        return Availability(payload.decode("ascii"))
+    except ValueError as cause:
+        raise PayloadError("availability is neither 'online' nor 'offline'.") from cause
+
+
+_READERS: Final[dict[Kind, Callable[[bytes], Content]]] = {
+    Kind.AVAILABILITY: _availability,
+    Kind.INFO: InfoPayload.decode,
+    Kind.ATTR: AttributePayload.decode,
+    Kind.HEALTH: HealthPayload.decode,
+}

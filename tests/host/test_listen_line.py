@@ -1,0 +1,48 @@
+import json
+
+from host.listen_line import as_json, as_text, attribute_line
+from host.subscriber import Received, Rejected
+from lsi.topics import Availability, Kind, Topic
+from tests.lsi.test_status import HEALTH, INFO
+from tests.payloads import payload
+
+
+def event(kind: Kind, content: object) -> Received:
+    return Received(Topic("hall1", kind), 200, retained=False, content=content)  # type: ignore[arg-type] # any content
+
+
+def test_a_payload_is_one_readable_line() -> None:
+    assert as_text(event(Kind.ATTR, payload())) == (
+        "hall1 #7  face yes  Smiling yes  Eyeglasses no  | 200 bytes, scan 30.1 ms, encode 0.1 ms"
+    )
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    line = as_text(event(Kind.ATTR, payload(face=None, attributes={"Smiling": None})))
+    assert "face -  Smiling -" in line
+
+
+def test_the_truth_stands_in_brackets_behind_the_answer() -> None:
+    line = attribute_line(payload(), 200, {"face": True, "Smiling": False})
+    assert "face yes (yes)  Smiling yes (no)  Eyeglasses no  |" in line
+
+
+def test_health_comes_with_what_to_try() -> None:
+    assert "saturated: less light" in as_text(event(Kind.HEALTH, HEALTH))
+
+
+def test_info_says_simulated_and_what_may_leave() -> None:
+    assert "sim-mcp3208 (simulated), 16 masks" in as_text(event(Kind.INFO, INFO))
+
+
+def test_availability_and_rejections_are_lines_too() -> None:
+    assert as_text(event(Kind.AVAILABILITY, Availability.ONLINE)) == "hall1 is online"
+    assert as_text(Rejected("a/b", 3, "why")) == "rejected a/b (3 bytes): why"
+
+
+def test_json_lines_carry_topic_bytes_and_payload() -> None:
+    document = json.loads(as_json(event(Kind.ATTR, payload())))
+    assert document["payload"] == json.loads(payload().encode())
+    assert (document["topic"], document["bytes"], document["retained"]) == ("lsi/v1/hall1/attr", 200, False)
+    assert json.loads(as_json(event(Kind.AVAILABILITY, Availability.OFFLINE)))["payload"] == "offline"
+    assert json.loads(as_json(Rejected("a/b", 3, "why"))) == {"topic": "a/b", "bytes": 3, "rejected": "why"}
