@@ -1,0 +1,81 @@
+"""The device's own path on a bench: light in, logits out, through the simulated board."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.encoder import TfliteEncoder
+from firmware.board import Board
+from firmware.correction import correct
+from firmware.factory import open_rig
+from lsi.bundle import Bundle
+from lsi.errors import LowLightError, SaturationError
+from lsi.measurement import Measurement
+
+Field = NDArray[np.float32]
+
+
+class SceneLight:
+    """``LightSource`` that shows one field after another."""
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        self._fields = iter(fields)
+        self._field: Field = np.zeros((1, 1), np.float32)
+        self._revision = 0
+
+    @property
+    def field(self) -> Field:
+        """The field shown now."""
+        return self._field
+
+    @property
+    def revision(self) -> int:
+        """Fields shown so far."""
+        return self._revision
+
+    def advance(self) -> bool:
+        """Show the next field."""
+        following = next(self._fields, None)
+        if following is None:
+            return False
+        self._field = following
+        self._revision += 1
+        return True
+
+
+def with_power(board: Board, power_nw: float) -> Board:
+    """The same board in other light."""
+    return replace(board, sensor=replace(board.sensor, power_nw=power_nw))
+
+
+def chain_logits(
+    bundle: Bundle, board: Board, fields: Iterable[Field]
+) -> Iterator[NDArray[np.float32] | None]:
+    """Logits (K + 1,) of each field through optics, wires, drivers, correction and TFLite.
+
+    ``None`` stands for a scan that was dropped because of too much or too little light.
+    """
+    encoder = TfliteEncoder(bundle)
+    with open_rig(board, SceneLight(fields)) as rig:
+        rig.load(bundle.patterns)
+        while rig.next_scene():
+            raw, dark = rig.scan(bundle.patterns)
+            try:
+                yield encoder.encode(correct(raw, dark)).values
+            except (LowLightError, SaturationError):
+                yield None
+
+
+def ideal_logits(bundle: Bundle, fields: Iterable[Field]) -> Iterator[NDArray[np.float32] | None]:
+    """Logits of the bundle's model for exact ratios: no noise, no converter, no drivers."""
+    encoder = TfliteEncoder(bundle)
+    signs = np.where(bundle.patterns.masks, 1.0, -1.0).reshape(len(bundle.patterns), -1)
+    for field in fields:
+        light = field.reshape(-1).astype(np.float64)
+        if not light.any():
+            yield None
+            continue
+        ratio = (signs @ light / light.sum()).astype(np.float32)
+        yield encoder.encode(Measurement(ratio, bundle.patterns.digest, 0, 0)).values
