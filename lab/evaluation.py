@@ -13,7 +13,7 @@ from lsi.errors import DataError
 from training.data import DataFile, tune_rows
 
 Logits = NDArray[np.float32]
-Path = Callable[[Iterable[NDArray[np.float32]]], Iterator[Logits | None]]
+AnswerPath = Callable[[Iterable[NDArray[np.float32]]], Iterator[Logits | None]]
 """From fields to logits: the simulated chain, or the ideal one."""
 
 PROGRESS_ROWS: Final = 250
@@ -33,7 +33,7 @@ class Answers:
 
 
 def answers_of(
-    data: DataFile, rows: Sequence[int], outputs: int, path: Path, progress: Callable[[int, int], None]
+    data: DataFile, rows: Sequence[int], outputs: int, path: AnswerPath, progress: Callable[[int, int], None]
 ) -> Answers:
     """Send ``rows`` of ``data`` along ``path``; ``progress`` is told (done, total)."""
     found = np.full((len(rows), outputs), np.nan)
