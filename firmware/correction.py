@@ -1,0 +1,51 @@
+"""From counts to a ``Measurement``: dark subtraction and the ratio of the arms."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsi.errors import LowLightError, SaturationError
+from lsi.measurement import DarkReference, Measurement, RawScan
+
+LOW_LIGHT_SIGMAS: Final = 20.0
+"""Light of both arms together, in standard deviations of its own dark noise.
+
+Below 20 the ratio's noise (1/20 of its range) is larger than what distinguishes scenes.
+"""
+
+LOW_LIGHT_COUNTS: Final = 8.0
+"""And never below this many counts: quantization would dominate, however still the dark is."""
+
+
+def correct(raw: RawScan, dark: DarkReference) -> Measurement:
+    """``y = (J+ - J-) / (J+ + J-)`` per mask, after dark subtraction.
+
+    J is the mean over samples minus the dark reference of its arm. The ratio does not
+    change with the brightness of the light.
+
+    Raises:
+        SaturationError: A sample sits at an end of the converter's range; clipped values
+            are never averaged in.
+        LowLightError: Both arms together hold too little light for a ratio.
+    """
+    clipped = int(raw.saturated.sum())
+    if clipped:
+        found = f"{clipped} of {len(raw.saturated)} masks have samples at an end of the converter's range."
+        raise SaturationError(found, hint="less light, or a lower transimpedance or gain.")
+    light = raw.counts.mean(axis=2) - dark.mean_counts
+    total = light.sum(axis=1)
+    _check_light(total, raw, dark)
+    ratio = (light[:, 0] - light[:, 1]) / total
+    return Measurement(ratio.astype(np.float32), raw.pattern_digest, raw.started_at_ns, raw.duration_ns)
+
+
+def _check_light(total: NDArray[np.float64], raw: RawScan, dark: DarkReference) -> None:
+    samples = raw.counts.shape[2]
+    # Mean of the mask and mean of the dark, for two arms.
+    noise_counts = float(np.sqrt(2 * np.sum(dark.std_counts**2) / samples))
+    floor_counts = max(LOW_LIGHT_SIGMAS * noise_counts, LOW_LIGHT_COUNTS)
+    if float(total.min()) < floor_counts:
+        dim = int((total < floor_counts).sum())
+        found = f"{dim} of {len(total)} masks saw less light than {floor_counts:.0f} counts on both arms."
+        raise LowLightError(found, hint="switch the light on, uncover the lens, or raise the exposure.")

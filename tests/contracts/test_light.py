@@ -1,0 +1,40 @@
+"""What every ``LightSource`` promises."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from firmware.sim.light import LightSource, LightStream, StillLight, encode_light_frame, smooth_field
+from lab.bench_rig import SceneLight
+
+FIELD = smooth_field()
+SOURCES: list[Callable[[], LightSource]] = [
+    lambda: StillLight(FIELD),
+    lambda: LightStream(io.BytesIO(encode_light_frame(FIELD))),
+    lambda: SceneLight([FIELD]),
+]
+
+
+@pytest.mark.parametrize("make", SOURCES)
+def test_after_the_first_advance_the_scene_is_shown(make: Callable[[], LightSource]) -> None:
+    source = make()
+    assert source.advance()
+    assert np.array_equal(source.field, FIELD)
+
+
+@pytest.mark.parametrize("make", SOURCES)
+def test_the_revision_changes_with_the_field(make: Callable[[], LightSource]) -> None:
+    source = make()
+    before_field, before = source.field, source.revision
+    source.advance()
+    assert (source.revision != before) or np.array_equal(source.field, before_field)
+
+
+@pytest.mark.parametrize("make", SOURCES)
+def test_at_the_end_the_last_scene_stays(make: Callable[[], LightSource]) -> None:
+    source = make()
+    source.advance()
+    source.advance()
+    assert np.array_equal(source.field, FIELD)
