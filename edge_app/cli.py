@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from edge_app.config import AppConfig, load_config
 from edge_app.encoder import TfliteEncoder
@@ -23,7 +23,7 @@ from firmware.board import Board, find_board
 from firmware.correction import correct
 from firmware.factory import LightStream, Rig, open_rig
 from lsi.bundle import read_bundle
-from lsi.errors import LowLightError, LsiError, SaturationError
+from lsi.errors import LowLightError, LsiError, SaturationError, SceneError
 from transport.broker import TlsSettings
 
 DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
@@ -192,8 +192,16 @@ def _open(board: Board, light: str | None) -> Iterator[Rig]:
         if light == "-":
             source = LightStream(sys.stdin.buffer)
         elif light is not None:
-            source = LightStream(stack.enter_context(Path(light).open("rb")))
+            source = LightStream(stack.enter_context(_light_file(Path(light))))
         yield stack.enter_context(open_rig(board, source))
+
+
+def _light_file(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as cause:
+        found = f"Light {path} cannot be read ({cause.strerror})."
+        raise SceneError(found, hint="a file of light frames, or - for standard input.") from cause
 
 
 def _stop_on_signal() -> threading.Event:

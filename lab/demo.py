@@ -39,8 +39,9 @@ class DemoSettings:
 
 @dataclass(slots=True)
 class _Progress:
-    """What the demo has seen so far."""
+    """What the demo has seen so far. ``online`` opens the light: no scene is scanned for nobody."""
 
+    online: threading.Event = field(default_factory=threading.Event)
     account: Account = field(default_factory=Account)
     shown: int = 0
     last_seq: int = 0
@@ -72,7 +73,7 @@ def run_demo(settings: DemoSettings, scenes: Iterator[Scene], say: Callable[[str
         listener = stack.enter_context(_listener(broker))
         log = stack.enter_context((folder / "device.log").open("w+b"))
         device = stack.enter_context(_device(settings, broker, folder, log))
-        stack.enter_context(_feeding(device, scenes, ahead))
+        stack.enter_context(_feeding(device, scenes, ahead, progress.online))
         for event in _events(listener, device, log):
             _show(event, progress, ahead, say)
             if progress.shown == settings.frames:
@@ -124,7 +125,7 @@ def _config(settings: DemoSettings, broker: LoopbackBroker) -> str:
 
 @contextlib.contextmanager
 def _feeding(
-    device: subprocess.Popen[bytes], scenes: Iterator[Scene], ahead: dict[int, Scene]
+    device: subprocess.Popen[bytes], scenes: Iterator[Scene], ahead: dict[int, Scene], online: threading.Event
 ) -> Iterator[None]:
     """Write one light frame per scan; the pipe's own limit keeps us a few frames ahead."""
     light = device.stdin
@@ -132,6 +133,7 @@ def _feeding(
         return
 
     def feed() -> None:
+        online.wait()
         with contextlib.suppress(BrokenPipeError, ValueError):
             for seq, scene in enumerate(scenes, start=1):
                 ahead[seq] = scene
@@ -144,6 +146,7 @@ def _feeding(
         yield
     finally:
         _interrupt(device)
+        online.set()
         device.wait(STOP_TIMEOUT_S)
         thread.join()
         with contextlib.suppress(BrokenPipeError):
@@ -179,6 +182,8 @@ def _show(
     topic = Topic.parse(event["topic"])
     if topic is None or "payload" not in event:
         say(f"Unexpected message: {event}")
+    elif event["payload"] == Availability.ONLINE:
+        progress.online.set()
     elif topic.kind is Kind.INFO:
         progress.d = event["payload"]["d"]
     elif topic.kind is Kind.ATTR:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print."""
     bundle = read_bundle(arguments.bundle)
     result = evaluate(bundle, arguments)
-    print(json.dumps(result) if arguments.json else _table(result))
+    print(json.dumps(_finite(result)) if arguments.json else _table(result))
     return 0
 
 
@@ -82,6 +83,15 @@ def evaluate(bundle: Bundle, arguments: argparse.Namespace) -> dict[str, Any]:
             bundle, answers, answers_of(others, chosen, outputs, path, tell)
         )
     return result
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """JSON has no NaN: a figure that does not exist (no rows, one class) is ``null``."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _tell(name: str, done: int, total: int) -> None:

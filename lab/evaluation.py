@@ -98,15 +98,17 @@ def presence_figures(bundle: Bundle, faces: Answers, others: Answers) -> dict[st
         "auc": auc(labels, scores),
         "auc_95": [low, high],
         "auc_chance": CHANCE_AUC,
-        "faces_seen": float(decisions[labels].mean()),
-        "others_taken_for_faces": float(decisions[~labels].mean()),
+        "faces_seen": accuracy(labels[labels], decisions[labels]),
+        "others_taken_for_faces": 1 - accuracy(labels[~labels], decisions[~labels]),
         "balanced_accuracy": balanced_accuracy(labels, decisions),
     }
 
 
 def macro_auc(labels: NDArray[np.bool_], logits: NDArray[np.float64]) -> float:
-    """Mean AUC over the attributes; ``logits`` (n, K + 1) or (n, K)."""
-    return float(np.nanmean([auc(labels[:, k], logits[:, k]) for k in range(labels.shape[1])]))
+    """Mean AUC over the attributes that have both classes; ``logits`` (n, K + 1) or (n, K)."""
+    found = [auc(labels[:, k], logits[:, k]) for k in range(labels.shape[1])]
+    known = [value for value in found if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def _one_attribute(
@@ -118,7 +120,7 @@ def _one_attribute(
         "balanced_accuracy": balanced_accuracy(labels, decisions),
         "accuracy": accuracy(labels, decisions),
         "accuracy_majority": majority(labels),
-        "positive_rate": float(labels.mean()),
+        "positive_rate": accuracy(labels, np.ones_like(labels)),
     }
 
 

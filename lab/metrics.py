@@ -26,19 +26,20 @@ def auc(labels: Bools, scores: Floats) -> float:
 
 
 def balanced_accuracy(labels: Bools, decisions: Bools) -> float:
-    """Mean of the true rates of both classes; a constant answer scores 0.5."""
+    """Mean of the true rates of both classes; a constant answer scores 0.5. NaN when one class is absent."""
+    if labels.all() or not labels.any():
+        return float("nan")
     return float((decisions[labels].mean() + (~decisions[~labels]).mean()) / 2)
 
 
 def accuracy(labels: Bools, decisions: Bools) -> float:
-    """Share of right answers; means little without :func:`majority` beside it."""
-    return float((labels == decisions).mean())
+    """Share of right answers; means little without :func:`majority` beside it. NaN without rows."""
+    return float("nan") if not labels.size else float((labels == decisions).mean())
 
 
 def majority(labels: Bools) -> float:
-    """Accuracy of always answering the commoner class of these labels."""
-    rate = float(labels.mean())
-    return max(rate, 1 - rate)
+    """Accuracy of always answering the commoner class of these labels. NaN without rows."""
+    return accuracy(labels, np.full_like(labels, 2 * labels.sum() > labels.size))
 
 
 def interval(figure: Callable[[NDArray[np.int64]], float], groups: NDArray[np.int64]) -> tuple[float, float]:
@@ -48,6 +49,8 @@ def interval(figure: Callable[[NDArray[np.int64]], float], groups: NDArray[np.in
         figure: Computes the figure on row numbers, which may repeat.
         groups: Which person (or source picture) each row belongs to.
     """
+    if not groups.size:
+        return float("nan"), float("nan")
     generator = np.random.default_rng(0)
     order = np.argsort(groups, kind="stable")
     rows_of = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)

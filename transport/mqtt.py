@@ -26,6 +26,8 @@ MAX_INFLIGHT: Final = 10
 """Smallest Receive Maximum of public brokers; paho does not read the broker's own."""
 
 CONNECT_TIMEOUT_S: Final = 5.0
+CONNACK_TIMEOUT_S: Final = 4.0
+"""A broker that knows no MQTT 5 may wait for the rest of a CONNECT that it misread (amqtt, with a will)."""
 FAREWELL_TIMEOUT_S: Final = 2.0
 UNSUPPORTED_PROTOCOL: Final = 0x84
 _OTHER_PROTOCOL: Final = {
@@ -72,8 +74,14 @@ class _Attempt:
     """One client from connect to disconnect."""
 
     client: paho.Client
+    answered: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     acknowledged: bool = False
+
+    def end(self) -> None:
+        """Wake whoever waits for an answer or for the end."""
+        self.answered.set()
+        self.ended.set()
 
 
 class MqttLink:
@@ -146,7 +154,7 @@ class MqttLink:
             if self._state is LinkState.ONLINE:
                 _say_farewell(attempt.client, farewell)
             attempt.client.disconnect()
-            attempt.ended.set()
+            attempt.end()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -171,6 +179,8 @@ class MqttLink:
             return
         attempt.client.loop_start()
         if self._stopping.is_set():
+            attempt.client.disconnect()
+        if not attempt.answered.wait(CONNACK_TIMEOUT_S):
             attempt.client.disconnect()
         attempt.ended.wait()
         attempt.client.loop_stop()
@@ -208,6 +218,7 @@ class MqttLink:
         if self._attempt is None or client is not self._attempt.client:
             return
         self._attempt.acknowledged = True
+        self._attempt.answered.set()
         if reason.is_failure:
             self._refused(reason)
             return
@@ -242,7 +253,7 @@ class MqttLink:
             self._try_other_protocol()
         elif self._state is LinkState.ONLINE and not self._stopping.is_set():
             self._enter(LinkState.AWAY, f"connection lost: {reason}")
-        attempt.ended.set()
+        attempt.end()
 
     def _try_other_protocol(self) -> None:
         if self._protocol is MQTTProtocolVersion.MQTTv311:

@@ -96,7 +96,12 @@ def test_a_differential_request_reads_the_difference_and_never_less_than_zero() 
 
 def test_the_input_is_sampled_after_overhead_and_command() -> None:
     sampled: list[int] = []
-    chip = Mcp3208Chip(lambda _, now_ns: sampled.append(now_ns) or 0.0, SENSOR)
+
+    def volts_at(_: int, now_ns: int) -> float:
+        sampled.append(now_ns)
+        return 0.0
+
+    chip = Mcp3208Chip(volts_at, SENSOR)
     clock = SimClock(start_ns=1_000)
     SimSpi(chip, clock, 1_000_000, 25_000).transfer(request_conversion(0))
     assert sampled == [1_000 + 25_000 + 9_000]

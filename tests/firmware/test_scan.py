@@ -95,7 +95,7 @@ def test_the_last_conversion_must_end_within_the_exposure(block_ns: int, fits: b
 
 def test_a_conversion_before_the_mirrors_have_settled_drops_the_scan() -> None:
     bench = Bench()
-    bench.clock.wait_until_ns = lambda _: None  # type: ignore[method-assign] # a clock that does not wait
+    bench.clock.wait_until_ns = lambda deadline_ns: None  # type: ignore[method-assign] # noqa: ARG005 - does not wait
     with pytest.raises(ExposureError, match="200 ns before"):
         run_scan(PLAN, PATTERNS, bench.parts)
 

@@ -3,6 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.subscriber import Received, Rejected, read_message
+from lsi.payload import AttributePayload
+from lsi.status import HealthPayload, InfoPayload
 from lsi.topics import Availability, Kind, Topic
 from tests.lsi.test_status import HEALTH, INFO
 from tests.payloads import payload
@@ -21,8 +23,10 @@ def received(kind: str, content: bytes, device: str = "hall1") -> Received | Rej
         (Kind.HEALTH, HEALTH),
     ],
 )
-def test_each_topic_is_read_into_its_type(kind: Kind, content: object) -> None:
-    encoded = content.encode()  # type: ignore[attr-defined] # all three have it
+def test_each_topic_is_read_into_its_type(
+    kind: Kind, content: AttributePayload | InfoPayload | HealthPayload
+) -> None:
+    encoded = content.encode()
     assert received(kind, encoded) == Received(
         Topic("hall1", kind), len(encoded), retained=True, content=content
     )

@@ -75,7 +75,7 @@ def test_a_link_that_dies_leaves_its_will_and_one_that_stops_its_farewell(mosqui
             assert writer.state() is LinkState.ONLINE
             assert link._attempt is not None
             paho_socket = link._attempt.client.socket()
-            assert paho_socket is not None
+            assert isinstance(paho_socket, socket.socket)
             paho_socket.shutdown(socket.SHUT_RDWR)
             assert reader.message().payload == b"gone"
             assert writer.state() is LinkState.AWAY

@@ -1,0 +1,154 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_app.cli import main
+from firmware.sim.light import encode_light_frame, smooth_field
+from lab.bundles import shipped_bundle
+from lsi.errors import BusError, BusErrorKind, ExposureError, LsiError, TriggerCountError, TriggerTimeoutError
+from lsi.payload import AttributePayload
+
+BRIGHT = smooth_field()
+
+
+def config(tmp_path: Path, **changes: str) -> str:
+    values = {"device_id": "hall1", "board": "sim-mcp3208", "bundle": str(shipped_bundle()), **changes}
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    path = tmp_path / "config.toml"
+    path.write_text(
+        text + '[mqtt]\nhost = "127.0.0.1"\ntls = { mode = "off" }\n[scan]\ninterval_s = 0\n', "utf-8"
+    )
+    return str(path)
+
+
+def light_file(tmp_path: Path, *levels: float) -> str:
+    path = tmp_path / "light.bin"
+    path.write_bytes(b"".join(encode_light_frame(BRIGHT * np.float32(level)) for level in levels))
+    return str(path)
+
+
+def test_scan_tells_everything_but_the_measurement(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", "--simulate", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report) == {
+        "board", "clock", "d", "samples_per_pattern", "pattern_digest", "digest", "saturated", "duration_ms",
+    }  # fmt: skip
+    assert (report["d"], report["saturated"], report["clock"]) == (16, 0, "simulated")
+    assert len(report["digest"]) == 64
+
+
+def test_scan_with_a_bundle_shows_its_masks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", "--simulate", "--bundle", str(shipped_bundle())]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["d"] == "16"
+
+
+@pytest.mark.parametrize(("level", "code", "saturated"), [(20.0, 12, 16), (0.0, 13, 0)])
+def test_a_scan_in_wrong_light_reports_and_ends_with_its_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], level: float, code: int, saturated: int
+) -> None:
+    assert main(["scan", "--simulate", "--json", "--light", light_file(tmp_path, level)]) == code
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    assert (report["digest"], report["saturated"]) == (None, saturated)
+    assert "Try: " in captured.err
+
+
+def test_run_prints_one_payload_per_scan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    light = light_file(tmp_path, 1.0, 0.5)
+    assert main(["run", "--config", config(tmp_path), "--simulate", "--print", "--light", light]) == 0
+    lines = [line.split(" ", 1) for line in capsys.readouterr().out.splitlines()]
+    assert [topic.rpartition("/")[2] for topic, _ in lines[:2]] == ["info", "health"]
+    payloads = [AttributePayload.decode(text.encode()) for topic, text in lines if topic.endswith("/attr")]
+    assert [payload.seq for payload in payloads] == [1, 2]
+
+
+def test_run_reads_light_from_standard_input(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edge_app.cli", "run", "--config", config(tmp_path)]
+    frames = encode_light_frame(BRIGHT) * 2
+    result = subprocess.run(
+        [*command, "--simulate", "--print", "--light", "-"], input=frames, capture_output=True, check=True
+    )
+    assert result.stdout.count(b"/attr ") == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ({"device_id": "A"}, 3, "device_id"),
+        ({"colour": "red"}, 3, "unknown key 'colour'"),
+        ({"board": "nothing"}, 3, "There is no shipped board 'nothing'"),
+        ({"bundle": "gone.lsib"}, 14, "No readable bundle"),
+    ],
+)
+def test_each_wrong_configuration_ends_with_its_code_and_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, str], code: int, said: str
+) -> None:
+    assert main(["run", "--config", config(tmp_path, **changes)]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_corrupt_bundle_ends_with_code_15(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = bytearray(shipped_bundle().read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "b.lsib").write_bytes(content)
+    assert main(["run", "--config", config(tmp_path, bundle="b.lsib"), "--simulate"]) == 15
+    assert "not as the manifest says" in capsys.readouterr().err
+
+
+def test_light_that_makes_no_sense_ends_with_code_4(tmp_path: Path) -> None:
+    path = tmp_path / "light.bin"
+    path.write_bytes(b"no light")
+    assert main(["scan", "--simulate", "--light", str(path)]) == 4
+
+
+def test_light_that_is_not_there_ends_with_code_7(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", "--simulate", "--light", str(tmp_path / "gone.bin")]) == 7
+    assert "gone.bin" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (lambda: TriggerTimeoutError("x"), 9),
+        (lambda: TriggerCountError("x"), 10),
+        (lambda: ExposureError("x"), 11),
+        (lambda: BusError("x", kind=BusErrorKind.NO_DEVICE), 4),
+    ],
+)
+def test_a_scan_that_fails_ends_with_the_code_of_its_reason(
+    monkeypatch: pytest.MonkeyPatch, error: Callable[[], LsiError], code: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise error()
+
+    monkeypatch.setattr("firmware.factory.run_scan", fail)
+    assert main(["scan", "--simulate"]) == code
+
+
+def test_show_config_prints_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show-config", "--config", config(tmp_path)]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["mqtt"] == {"host": "127.0.0.1", "port": 1883, "keepalive_s": 15, "tls": "off"}
+    assert shown["policy"]["mode"] == "attr-lite"
+
+
+@pytest.mark.parametrize("command", ["run", "scan", "show-config"])
+def test_every_help_ends_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert "Example: lsi-edge " in capsys.readouterr().out.rpartition("\n\n")[2]
+
+
+def test_a_wrong_command_line_ends_with_code_2() -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["scan", "--fast"])
+    assert stopped.value.code == 2

@@ -1,0 +1,71 @@
+"""The whole demo: three processes, real broker, shipped bundle."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from host.cli import main
+from lab.account import Account
+from lab.broker import find_mosquitto
+from lsi.topics import Kind
+
+
+@pytest.fixture(params=["mosquitto", "embedded"])
+def broker(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    if kind == "mosquitto" and find_mosquitto() is None:
+        pytest.skip("mosquitto is not installed (apt install mosquitto)")
+    return kind
+
+
+def test_a_demo_prints_its_payloads_and_the_account(broker: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--frames", "3", "--interval-s", "0.05", "--broker", broker]) == 0
+    out = capfd.readouterr().out
+    payloads = [line for line in out.splitlines() if re.search(r"demo #\d+  face ", line)]
+    assert len(payloads) == 3
+    assert "portrait  " in payloads[0]
+    assert "demo #1  face yes (yes)" in payloads[0]
+    assert "demo #2  face no (no)  Smiling -" in payloads[1]
+    assert re.search(r"\| \d+ bytes, scan \d+\.\d ms, encode \d+\.\d ms$", payloads[0])
+    assert re.search(r"mosquitto_sub -h 127\.0\.0\.1 -p \d+ -t 'lsi/#' -v", out)
+    account = out.partition("What left the device")[2]
+    topics = set(re.findall(r"lsi/v1/demo/(\w+)", account))
+    assert topics == set(Kind)
+    assert "x 16 numbers: never left" in account
+    assert "none was ever made" in account
+
+
+def test_the_users_own_pictures_are_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (80, 100, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    scene = str(tmp_path / "noise.png")
+    assert main(["demo", "--frames", "1", "--interval-s", "0", "--broker", "embedded", "--scene", scene]) == 0
+    assert re.search(r"noise\.png +demo #1  face no ", capfd.readouterr().out)
+
+
+def test_an_unreadable_scene_ends_with_code_7(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--scene", str(tmp_path / "gone.png")]) == 7
+    assert "gone.png" in capfd.readouterr().err
+
+
+def test_a_device_that_cannot_start_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    bundle = tmp_path / "b.lsib"
+    bundle.write_bytes(b"no bundle")
+    assert main(["demo", "--frames", "1", "--broker", "embedded", "--bundle", str(bundle)]) == 3
+    error = capfd.readouterr().err
+    assert "'lsi-edge run' ended with code 5" in error
+    assert "not a bundle archive" in error
+
+
+def test_the_account_adds_up() -> None:
+    account = Account()
+    for size in (10, 20):
+        account.add("a/b", size)
+    account.add("a/c", 5)
+    lines = account.lines(scans=4, d=16, field_px=64)
+    assert re.search(r"a/b +2 messages +30 bytes", lines[1])
+    assert re.search(r"together +3 messages +35 bytes", lines[3])
+    assert "4 x 16 numbers" in lines[5]
