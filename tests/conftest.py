@@ -17,10 +17,23 @@ def _no_thread_is_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def mosquitto() -> Iterator[LoopbackBroker]:
-    """Debian's broker on loopback, one for the whole run."""
+def mosquitto_path() -> str:
+    """Debian's broker; without it the test is skipped with what to install."""
     path = find_mosquitto()
     if path is None:
         pytest.skip("mosquitto is not installed (apt install mosquitto)")
-    with loopback_broker(path) as broker:
+    return path
+
+
+@pytest.fixture(scope="session")
+def mosquitto(mosquitto_path: str) -> Iterator[LoopbackBroker]:
+    """Debian's broker on loopback, one for the whole run: retained messages stay."""
+    with loopback_broker(mosquitto_path) as broker:
+        yield broker
+
+
+@pytest.fixture
+def fresh_mosquitto(mosquitto_path: str) -> Iterator[LoopbackBroker]:
+    """Debian's broker on loopback, for one test, without any retained message."""
+    with loopback_broker(mosquitto_path) as broker:
         yield broker

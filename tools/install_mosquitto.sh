@@ -14,4 +14,4 @@ if [ "$as_root" != none ] && command -v apt-get >/dev/null 2>&1; then
         exit 0
     fi
 fi
-echo "mosquitto is not installed: the tests marked needs_mosquitto are skipped. Try: sudo apt install mosquitto"
+echo "mosquitto is not installed: the tests that talk to a real broker are skipped. Try: sudo apt install mosquitto"

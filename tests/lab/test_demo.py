@@ -9,15 +9,14 @@ from PIL import Image
 
 from host.cli import main
 from lab.account import Account
-from lab.broker import find_mosquitto
 from lsi.topics import Kind
 
 
 @pytest.fixture(params=["mosquitto", "embedded"])
 def broker(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
-    if kind == "mosquitto" and find_mosquitto() is None:
-        pytest.skip("mosquitto is not installed (apt install mosquitto)")
+    if kind == "mosquitto":
+        request.getfixturevalue("mosquitto_path")
     return kind
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from lab.broker import LoopbackBroker, find_mosquitto, free_port, loopback_broker
+from lab.broker import LoopbackBroker, free_port, loopback_broker
 from transport.backoff import Backoff
 from transport.broker import BrokerAddress, LinkState, Message
 from transport.mqtt import LinkEvents, MqttLink
@@ -99,15 +99,14 @@ def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_3_1_1() -> None:
             assert reader.message().payload == b"hello"
 
 
-def test_a_missing_broker_is_said_once_and_found_when_it_comes(caplog: pytest.LogCaptureFixture) -> None:
-    path = find_mosquitto()
-    if path is None:
-        pytest.skip("mosquitto is not installed (apt install mosquitto)")
+def test_a_missing_broker_is_said_once_and_found_when_it_comes(
+    mosquitto_path: str, caplog: pytest.LogCaptureFixture
+) -> None:
     port, recorder = free_port(), Recorder()
     with caplog.at_level(logging.WARNING), linked(port, "early", recorder) as link:
         assert recorder.state() is LinkState.AWAY
         assert not link.publish(Message("t/a", b"lost"))
-        with loopback_broker(path, port):
+        with loopback_broker(mosquitto_path, port):
             assert recorder.state() is LinkState.ONLINE
             said = [record.getMessage() for record in caplog.records if record.name == "transport.mqtt"]
     assert len(said) == 1
