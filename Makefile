@@ -23,7 +23,7 @@ $(BIN)/python:
 DECLARED := pyproject.toml packaging/lsi-host/pyproject.toml constraints.txt
 
 $(VENV)/.demo: $(BIN)/python $(DECLARED)
-	@echo "Installing the demo (about 100 MB, once) ..."
+	@echo "Installing the demo into $(VENV) (once, about 400 MB on disk) ..."
 	@$(PIP) install -c constraints.txt -e . -e 'packaging/lsi-host[demo]'
 	@touch $@
 

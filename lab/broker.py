@@ -52,7 +52,9 @@ def loopback_broker(mosquitto: str | None = None, port: int | None = None) -> It
     with tempfile.TemporaryDirectory(prefix="lsi-broker-") as folder, contextlib.ExitStack() as stack:
         log = stack.enter_context((Path(folder) / "log").open("w+b"))
         command = _mosquitto(mosquitto, chosen, Path(folder)) if mosquitto else _embedded(chosen)
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603 - our own command
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
         stack.callback(_stop, process)
         if not _answers(process, chosen):
             log.seek(0)

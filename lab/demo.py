@@ -49,7 +49,10 @@ class _Progress:
 
 
 def run_demo(settings: DemoSettings, scenes: Iterator[Scene], say: Callable[[str], None]) -> int:
-    """Run until ``settings.frames`` payloads were shown.
+    """Run until ``settings.frames`` payloads were shown, or Ctrl-C.
+
+    The processes have a session of their own, so that Ctrl-C reaches us alone: the device
+    can still say goodbye and the listener still hears it.
 
     Args:
         settings: What to run.
@@ -74,12 +77,13 @@ def run_demo(settings: DemoSettings, scenes: Iterator[Scene], say: Callable[[str
         log = stack.enter_context((folder / "device.log").open("w+b"))
         device = stack.enter_context(_device(settings, broker, folder, log))
         stack.enter_context(_feeding(device, scenes, ahead, progress.online))
-        for event in _events(listener, device, log):
-            _show(event, progress, ahead, say)
-            if progress.shown == settings.frames:
-                _interrupt(device)
-                _drain(listener, progress)
-                break
+        with contextlib.suppress(KeyboardInterrupt):
+            for event in _events(listener, device, log):
+                _show(event, progress, ahead, say)
+                if progress.shown == settings.frames:
+                    break
+        _interrupt(device)
+        _drain(listener, progress)
     for line in progress.account.lines(progress.last_seq, progress.d, FIELD_PX):
         say(line)
     return progress.shown
@@ -89,7 +93,9 @@ def run_demo(settings: DemoSettings, scenes: Iterator[Scene], say: Callable[[str
 def _listener(broker: LoopbackBroker) -> Iterator[subprocess.Popen[bytes]]:
     arguments = ["--broker", broker.host, "--port", str(broker.port), "--tls", "off", "--json"]
     command = [sys.executable, "-m", "host.cli", "listen", *arguments]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:  # noqa: S603 - ours
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
         try:
             if not _lines(process).readline():
                 raise PublishError("'lsi listen' did not reach the broker.", hint="the lines above.")
@@ -106,7 +112,7 @@ def _device(
     config.write_text(_config(settings, broker), "utf-8")
     arguments = ["--config", str(config), "--simulate", "--light", "-"]
     command = [sys.executable, "-m", "edge_app.cli", "run", *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log) as process:  # noqa: S603 - ours
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, start_new_session=True) as process:  # noqa: S603 - ours
         try:
             yield process
         finally:

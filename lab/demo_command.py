@@ -1,6 +1,7 @@
 """``lsi demo``: light to payload in front of your eyes."""
 
 import argparse
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
+    # A terminated demo ends its three processes like an interrupted one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     scenes = open_scenes(arguments.scene)
     settings = DemoSettings(
         bundle=arguments.bundle or shipped_bundle(),

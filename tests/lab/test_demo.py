@@ -1,6 +1,10 @@
 """The whole demo: three processes, real broker, shipped bundle."""
 
 import re
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +45,7 @@ def test_the_users_own_pictures_are_shown(tmp_path: Path, capfd: pytest.CaptureF
     noise = np.random.default_rng(0).integers(0, 255, (80, 100, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     scene = str(tmp_path / "noise.png")
-    assert main(["demo", "--frames", "1", "--interval-s", "0", "--broker", "embedded", "--scene", scene]) == 0
+    assert main(["demo", "--frames", "1", "--interval-s", "0", "--scene", scene]) == 0
     assert re.search(r"noise\.png +demo #1  face no ", capfd.readouterr().out)
 
 
@@ -53,10 +57,27 @@ def test_an_unreadable_scene_ends_with_code_7(tmp_path: Path, capfd: pytest.Capt
 def test_a_device_that_cannot_start_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     bundle = tmp_path / "b.lsib"
     bundle.write_bytes(b"no bundle")
-    assert main(["demo", "--frames", "1", "--broker", "embedded", "--bundle", str(bundle)]) == 3
+    assert main(["demo", "--frames", "1", "--bundle", str(bundle)]) == 3
     error = capfd.readouterr().err
     assert "'lsi-edge run' ended with code 5" in error
     assert "not a bundle archive" in error
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_without_end_is_stopped_with_its_account_and_leaves_no_process(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "host.cli", "demo", "--interval-s", "0.05"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        port = re.search(r"127\.0\.0\.1:(\d+)", demo.stdout.readline())
+        assert port is not None
+        while "demo #3 " not in demo.stdout.readline():
+            pass
+        demo.send_signal(number)
+        rest = demo.stdout.read()
+        assert demo.wait(timeout=20) == 0
+    assert re.search(r"availability +2 messages", rest)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", int(port[1])), timeout=5)
 
 
 def test_the_account_adds_up() -> None:
