@@ -23,7 +23,7 @@ FRAME_EYES: Final = ((48.0, 60.5), (79.0, 60.6))
 ASTRONAUT_EYES: Final = ((203.0, 100.7), (247.0, 103.3))
 """Eye centres (x, y) in scikit-image's ``data.astronaut()``, read off the picture."""
 
-NO_FACE: Final = ("coffee", "chelsea", "rocket")
+NO_FACE: Final = ("coffee", "rocket", "chelsea")
 """Pictures of scikit-image's wheel without a human face."""
 
 MAX_PIXELS: Final = 64_000_000

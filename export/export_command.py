@@ -1,0 +1,80 @@
+"""``lsi export``: checkpoint in, bundle out."""
+
+import argparse
+import datetime as dt
+from pathlib import Path
+from typing import Final
+
+from lsi.errors import ConfigError
+
+HELP: str = "write a checkpoint as a bundle"
+EXAMPLE: Final = "example: lsi export checkpoints/lite16.npz -o attr-lite-16-0.1.0.lsib --created 2026-11-22"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``lsi export`` to its parser."""
+    parser.epilog = EXAMPLE
+    parser.add_argument("checkpoint", type=Path, help="file written by 'lsi train attributes'")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="BUNDLE", help=".lsib file to write"
+    )
+    parser.add_argument("--float", dest="is_float", action="store_true", help="float32 model instead of int8")
+    parser.add_argument("--name", help="name in the manifest (default attr-lite-D)")
+    parser.add_argument("--version", default="0.1.0", help="version in the manifest (default 0.1.0)")
+    parser.add_argument("--created", metavar="YYYY-MM-DD", help="date in the manifest (default today)")
+    parser.add_argument(
+        "--labelled", type=Path, metavar="FILE", help=".npz of measurements and labels: AUC before and after"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, check the result with the device's own reader, write it, print what it is.
+
+    Raises:
+        ConfigError: flatbuffers is missing, the date is none, or the output exists.
+        DataError: The checkpoint or the labelled measurements cannot be used.
+        BundleError: Name or version do not fit the manifest's schema.
+    """
+    created = _date(arguments.created)
+    _require_flatbuffers()
+    from export.parity import labelled_parity, read_labelled  # noqa: PLC0415 - needs flatbuffers
+    from export.write_bundle import Identity, export_bundle, save_new  # noqa: PLC0415 - needs flatbuffers
+    from lsi.bundle import parse_bundle  # noqa: PLC0415 - same
+    from training.checkpoint import load_checkpoint  # noqa: PLC0415 - same
+
+    checkpoint = load_checkpoint(arguments.checkpoint)
+    name = arguments.name or f"attr-lite-{len(checkpoint.patterns)}"
+    identity = Identity(name, arguments.version, created)
+    exported = export_bundle(checkpoint, identity, is_float=arguments.is_float)
+    bundle = parse_bundle(exported.content, arguments.output.name)
+    if arguments.labelled is not None:
+        compared = labelled_parity(checkpoint.read_out, bundle.model, *read_labelled(arguments.labelled))
+        print(f"macro AUC: float {compared.auc_float:.4f}, exported {compared.auc_exported:.4f}")
+    save_new(exported.content, arguments.output, replaces=arguments.force)
+    parity = exported.parity
+    size_bytes, tolerance = len(exported.content), bundle.golden.tolerance
+    print(f"wrote {arguments.output}: {bundle!r}")
+    print(f"{size_bytes} bytes, model {len(bundle.model)}, golden tolerance {tolerance:.3f}")
+    print(
+        f"logit error to float: largest {parity.largest_error:.3f}, mean {parity.mean_error:.4f}, "
+        f"{100 * parity.sign_agreement:.2f} % of answers equal ({parity.rows} random inputs)"
+    )
+    return 0
+
+
+def _date(text: str | None) -> str:
+    if text is None:
+        return dt.datetime.now(tz=dt.UTC).date().isoformat()
+    try:
+        return dt.date.fromisoformat(text).isoformat()
+    except ValueError as cause:
+        raise ConfigError(f"--created {text} is no date.", hint="a date as 2026-11-22.") from cause
+
+
+def _require_flatbuffers() -> None:
+    try:
+        import flatbuffers  # noqa: F401, PLC0415 - only whether it is there
+    except ImportError as cause:
+        found = "Export needs flatbuffers, which is not installed."
+        raise ConfigError(found, hint="pip install 'lsi-host[export]'.") from cause

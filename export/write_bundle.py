@@ -1,0 +1,162 @@
+"""Checkpoint to bundle: same checkpoint, same date, same bytes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.model_card import model_card
+from export.parity import Parity, parity
+from export.tflite_writer import Interval, float_model, int8_model
+from lsi.bundle import (
+    ATTRIBUTES,
+    CALIBRATION,
+    CARD,
+    GOLDEN,
+    MASKS,
+    MODEL,
+    POLICY,
+    GoldenVectors,
+    golden_json,
+    write_bundle,
+)
+from lsi.errors import ConfigError
+from lsi.manifest import BundleManifest, FileEntry, canonical_json, content_id_of
+from training.checkpoint import Checkpoint
+
+MODE: Final = "attr-lite"
+GOLDEN_ROWS: Final = 16
+GOLDEN_SEED: Final = 16
+PARITY_ROWS: Final = 4096
+PARITY_SEED: Final = 17
+TOLERANCE_MARGIN: Final = 1.5
+"""int8 kernels round differently from processor to processor, by about the error of the quantization
+itself; a runtime that misreads the weights is off by whole logits."""
+FLOAT_TOLERANCE: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the manifest says beyond the content. ``created`` is YYYY-MM-DD."""
+
+    name: str
+    version: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Exported:
+    """A bundle's bytes and how far its model is from float."""
+
+    content: bytes
+    manifest: BundleManifest
+    parity: Parity
+
+
+def export_bundle(checkpoint: Checkpoint, identity: Identity, *, is_float: bool = False) -> Exported:
+    """The bundle of ``checkpoint``, with an int8 model or a float32 one."""
+    model = tflite_of(checkpoint, is_float=is_float)
+    measured = _parity(checkpoint, model)
+    tolerance = FLOAT_TOLERANCE if is_float else TOLERANCE_MARGIN * measured.largest_error
+    inputs = inputs_in_range(checkpoint, GOLDEN_ROWS, GOLDEN_SEED)
+    golden = GoldenVectors(inputs, checkpoint.read_out.logits(inputs), float(np.float32(tolerance)))
+    schema = checkpoint.attributes
+    documents = {
+        CALIBRATION: {
+            "measurement_low": checkpoint.measurement_low.tolist(),
+            "measurement_high": checkpoint.measurement_high.tolist(),
+        },
+        ATTRIBUTES: {
+            "names": list(schema.names),
+            "thresholds": list(schema.thresholds),
+            "presence_threshold": schema.presence_threshold,
+        },
+        POLICY: {"mode": MODE, "attributes": list(schema.names)},
+    }
+    files = {name: canonical_json(document) for name, document in documents.items()}
+    files |= {MASKS: checkpoint.patterns.packed(), MODEL: model, GOLDEN: golden_json(golden)}
+    files[CARD] = model_card(
+        checkpoint, identity.name, identity.version, measured, is_float=is_float
+    ).encode()
+    manifest = _manifest(checkpoint, identity, files)
+    return Exported(write_bundle(manifest, files), manifest, measured)
+
+
+def tflite_of(checkpoint: Checkpoint, *, is_float: bool) -> bytes:
+    """The TFLite file of a checkpoint's read-out.
+
+    The int8 ranges are the true ones over the scenes of the training and over random inputs in the
+    calibrated range. Without the latter, golden vectors would be clipped and say little.
+    """
+    if is_float:
+        return float_model(checkpoint.read_out)
+    activations = checkpoint.read_out.activations(_random_inputs(checkpoint))
+    ranges = zip(activations, checkpoint.activation_low, checkpoint.activation_high, strict=True)
+    intervals = [
+        Interval(min(float(low), float(values.min())), max(float(high), float(values.max())))
+        for values, low, high in ranges
+    ]
+    return int8_model(checkpoint.read_out, intervals)
+
+
+def inputs_in_range(checkpoint: Checkpoint, rows: int, seed: int) -> NDArray[np.float32]:
+    """Inputs (rows, d) drawn evenly within the calibrated range; they belong to no scene."""
+    generator = np.random.default_rng(seed)
+    drawn = generator.uniform(
+        checkpoint.measurement_low, checkpoint.measurement_high, (rows, len(checkpoint.patterns))
+    )
+    return drawn.astype(np.float32)
+
+
+def save_new(content: bytes, path: Path, *, replaces: bool) -> None:
+    """Write ``path`` in one step.
+
+    Raises:
+        ConfigError: The file is there already and ``replaces`` is false, or the folder is missing.
+    """
+    if path.exists() and not replaces:
+        raise ConfigError(f"{path} exists.", hint="another name, or --force to replace it.")
+    if not path.parent.is_dir():
+        raise ConfigError(f"There is no folder {path.parent}.", hint="make it first, or name another.")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _random_inputs(checkpoint: Checkpoint) -> NDArray[np.float32]:
+    """The golden inputs and many more of their kind."""
+    golden = inputs_in_range(checkpoint, GOLDEN_ROWS, GOLDEN_SEED)
+    return np.concatenate((golden, inputs_in_range(checkpoint, PARITY_ROWS, PARITY_SEED)))
+
+
+def _parity(checkpoint: Checkpoint, model: bytes) -> Parity:
+    thresholds = (*checkpoint.attributes.thresholds, checkpoint.attributes.presence_threshold)
+    return parity(checkpoint.read_out, model, _random_inputs(checkpoint), thresholds)
+
+
+def _manifest(checkpoint: Checkpoint, identity: Identity, files: dict[str, bytes]) -> BundleManifest:
+    entries = {name: FileEntry.of(content) for name, content in files.items()}
+    d, height, width = checkpoint.patterns.shape
+    return BundleManifest(
+        name=identity.name,
+        version=identity.version,
+        content_id=content_id_of(entries),
+        created=identity.created,
+        expires=None,
+        security_epoch=0,
+        compatible=("two-arm",),
+        mode=MODE,
+        d=d,
+        height=height,
+        width=width,
+        arms=2,
+        scene_transfer="linear",
+        signature=None,
+        files=entries,
+    )

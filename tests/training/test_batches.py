@@ -1,0 +1,47 @@
+"""What a training batch is made of."""
+
+import pytest
+
+pytest.importorskip("torch", reason="batches need PyTorch (lsi-host[train])")
+
+import torch
+
+from training.augmentation import Jitter
+from training.batches import SceneSource
+
+STILL = Jitter(0.0, 0.0, 0.0)
+
+
+def _source() -> SceneSource:
+    faces, others = torch.full((10, 32, 32), 0.25), torch.full((10, 32, 32), 0.75)
+    faces += 0.01 * torch.arange(10)[:, None, None]
+    return SceneSource(faces, others, STILL, torch.Generator().manual_seed(0))
+
+
+def test_the_chosen_faces_come_first_and_in_order() -> None:
+    batch = _source().batch(torch.tensor([3, 1]), 10)
+    assert batch.shape == (12, 32, 32)
+    assert batch[:2, 16, 16].tolist() == pytest.approx([0.28, 0.26])
+
+
+def test_half_of_the_negatives_are_other_scenes() -> None:
+    negatives = _source().negatives(80)
+    assert torch.allclose(negatives[:40], torch.tensor(0.75), atol=1e-4)
+
+
+def test_the_other_negatives_are_made_from_faces_or_empty() -> None:
+    shifted, turned, missized, hidden, empty = _source().negatives(80)[40:].reshape(5, 8, 32, 32)
+    assert bool((shifted.std(dim=(1, 2)) > 0.01).all())
+    assert bool((turned.std(dim=(1, 2)) < 0.001).all())
+    assert float(missized[:, 16, 16].max()) < 0.4
+    assert bool((hidden.std(dim=(1, 2)) > 0.01).all())
+    assert int((empty.std(dim=(1, 2)) < 1e-6).sum()) == 2
+
+
+def test_no_scene_is_lost_when_the_count_does_not_divide() -> None:
+    assert len(_source().negatives(13)) == 13
+
+
+def test_fewer_negatives_than_kinds_are_refused() -> None:
+    with pytest.raises(ValueError, match="one of each kind"):
+        _source().negatives(9)
