@@ -82,8 +82,8 @@ def _exported(measured: Parity, *, is_float: bool) -> str:
 ## Export
 
 {form}.
-Against the float model, on {measured.rows} random inputs within the calibrated range (most of
-them further out than any scene): largest logit error {measured.largest_error:.3f},
+Against the float model, on {measured.rows} random inputs within the calibrated range:
+largest logit error {measured.largest_error:.3f},
 mean {measured.mean_error:.4f}, {100 * measured.sign_agreement:.1f} % of answers equal.
 `lsi evaluate` gives the figures of this very file.
 """

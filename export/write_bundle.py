@@ -88,8 +88,8 @@ def export_bundle(checkpoint: Checkpoint, identity: Identity, *, is_float: bool 
 def tflite_of(checkpoint: Checkpoint, *, is_float: bool) -> bytes:
     """The TFLite file of a checkpoint's read-out.
 
-    The int8 ranges are the true ones over the scenes of the training and over random inputs in the
-    calibrated range. Without the latter, golden vectors would be clipped and say little.
+    The int8 ranges are the true ones over the scenes of the training and over random inputs like
+    the golden ones. Without the latter, golden vectors could be clipped and would say little.
     """
     if is_float:
         return float_model(checkpoint.read_out)
@@ -103,12 +103,17 @@ def tflite_of(checkpoint: Checkpoint, *, is_float: bool) -> bytes:
 
 
 def inputs_in_range(checkpoint: Checkpoint, rows: int, seed: int) -> NDArray[np.float32]:
-    """Inputs (rows, d) drawn evenly within the calibrated range; they belong to no scene."""
-    generator = np.random.default_rng(seed)
-    drawn = generator.uniform(
-        checkpoint.measurement_low, checkpoint.measurement_high, (rows, len(checkpoint.patterns))
+    """Random inputs (rows, d) that belong to no scene, within the calibrated range.
+
+    Each number is drawn on its own, normal with the mean and spread of its mask. Drawn evenly
+    over the range they would lie so far out that the int8 code would have to be coarser for them.
+    """
+    read_out = checkpoint.read_out
+    drawn = np.random.default_rng(seed).standard_normal((rows, read_out.d)) / read_out.scale + read_out.mean
+    inputs: NDArray[np.float32] = np.clip(
+        drawn.astype(np.float32), checkpoint.measurement_low, checkpoint.measurement_high
     )
-    return drawn.astype(np.float32)
+    return inputs
 
 
 def save_new(content: bytes, path: Path, *, replaces: bool) -> None:
