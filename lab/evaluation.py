@@ -7,16 +7,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.metrics import CHANCE_AUC, accuracy, auc, balanced_accuracy, interval, majority
+from lab.metrics import accuracy, interval, majority
 from lsi.bundle import Bundle
 from lsi.errors import DataError
 from training.data import DataFile, tune_rows
+from training.figures import auc, balanced_accuracy
 
 Logits = NDArray[np.float32]
 AnswerPath = Callable[[Iterable[NDArray[np.float32]]], Iterator[Logits | None]]
 """From fields to logits: the simulated chain, or the ideal one."""
 
 PROGRESS_ROWS: Final = 250
+CHANCE_AUC: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,21 +94,21 @@ def presence_figures(bundle: Bundle, faces: Answers, others: Answers) -> dict[st
     labels = np.concatenate([np.ones(len(faces.logits), np.bool_), np.zeros(len(others.logits), np.bool_)])
     # People and source pictures are numbered separately; negative numbers keep them apart.
     groups = np.concatenate([faces.identity, -1 - others.identity])
-    low, high = interval(lambda chosen: auc(labels[chosen], scores[chosen]), groups)
+    low, high = interval(lambda chosen: auc(scores[chosen], labels[chosen]), groups)
     decisions = scores >= bundle.attributes.presence_threshold
     return {
-        "auc": auc(labels, scores),
+        "auc": auc(scores, labels),
         "auc_95": [low, high],
         "auc_chance": CHANCE_AUC,
         "faces_seen": accuracy(labels[labels], decisions[labels]),
         "others_taken_for_faces": 1 - accuracy(labels[~labels], decisions[~labels]),
-        "balanced_accuracy": balanced_accuracy(labels, decisions),
+        "balanced_accuracy": balanced_accuracy(decisions, labels),
     }
 
 
 def macro_auc(labels: NDArray[np.bool_], logits: NDArray[np.float64]) -> float:
     """Mean AUC over the attributes that have both classes; ``logits`` (n, K + 1) or (n, K)."""
-    found = [auc(labels[:, k], logits[:, k]) for k in range(labels.shape[1])]
+    found = [auc(logits[:, k], labels[:, k]) for k in range(labels.shape[1])]
     known = [value for value in found if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
 
@@ -116,8 +118,8 @@ def _one_attribute(
 ) -> dict[str, float]:
     decisions = scores >= threshold
     return {
-        "auc": auc(labels, scores),
-        "balanced_accuracy": balanced_accuracy(labels, decisions),
+        "auc": auc(scores, labels),
+        "balanced_accuracy": balanced_accuracy(decisions, labels),
         "accuracy": accuracy(labels, decisions),
         "accuracy_majority": majority(labels),
         "positive_rate": accuracy(labels, np.ones_like(labels)),

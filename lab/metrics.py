@@ -1,4 +1,4 @@
-"""Figures of merit with the trivial predictor in mind. Labels are bool, scores float."""
+"""Accuracy beside its trivial predictor, and intervals over people. AUC: ``training.figures``."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,29 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BOOTSTRAP_ROUNDS: Final = 1000
-CHANCE_AUC: Final = 0.5
 
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-
-
-def auc(labels: Bools, scores: Floats) -> float:
-    """Area under the ROC curve; ties count half. NaN when one class is absent."""
-    positives, negatives = int(labels.sum()), int((~labels).sum())
-    if not positives or not negatives:
-        return float("nan")
-    values, group = np.unique(scores, return_inverse=True)
-    counts = np.bincount(group, minlength=len(values))
-    mean_rank = np.cumsum(counts) - (counts - 1) / 2
-    rank_sum = float(mean_rank[group][labels].sum())
-    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
-
-
-def balanced_accuracy(labels: Bools, decisions: Bools) -> float:
-    """Mean of the true rates of both classes; a constant answer scores 0.5. NaN when one class is absent."""
-    if labels.all() or not labels.any():
-        return float("nan")
-    return float((decisions[labels].mean() + (~decisions[~labels]).mean()) / 2)
 
 
 def accuracy(labels: Bools, decisions: Bools) -> float:

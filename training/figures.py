@@ -20,7 +20,12 @@ def auc(scores: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> float:
 
 
 def balanced_accuracy(decided: NDArray[np.bool_], labels: NDArray[np.bool_]) -> float:
-    """Mean of the parts of positives and of negatives that are decided right; 0.5 is chance."""
+    """Mean of the parts of positives and of negatives that are decided right; 0.5 is chance.
+
+    NaN without both kinds.
+    """
+    if labels.all() or not labels.any():
+        return float("nan")
     return (float(decided[labels].mean()) + float((~decided[~labels]).mean())) / 2
 
 

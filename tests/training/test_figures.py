@@ -77,3 +77,7 @@ def test_presence_counts_other_scenes_taken_for_a_face() -> None:
     figures = presence_figures("textures", np.array([2.0, 3.0]), np.array([2.5, 1.0, 0.0, 2.0]), 2.0)
     assert (figures.false_accepts, figures.rows) == (0.5, 4)
     assert figures.auc == pytest.approx((2.5 + 4) / 8)
+
+
+def test_balanced_accuracy_of_one_kind_only_is_no_number() -> None:
+    assert np.isnan(balanced_accuracy(np.array([True, False]), np.array([True, True])))
