@@ -18,6 +18,7 @@ from training.figures import (
     attribute_figures,
     balanced_threshold,
     presence_figures,
+    presence_threshold,
 )
 from training.forward_model import Detector, measure
 from training.train import Trained
@@ -69,21 +70,20 @@ class Assessment:
 def assess(trained: Trained, faces: FaceData, others: FaceData, detector: Detector) -> Assessment:
     """Choose thresholds on the *tune* halves and measure on the *report* halves.
 
-    Each threshold has the best balanced accuracy on *tune*, since how common glasses are in
-    the data says nothing about the place of use. For presence the other side are pictures
-    without a face and all hard negatives together.
+    Attribute thresholds have the best balanced accuracy on *tune*, since how common glasses
+    are in the data says nothing about the place of use. The presence threshold turns away
+    ``FALSE_REJECTS`` of the *tune* faces.
     """
-    (tune, report), (tune_others, report_others) = _halves(faces), _halves(others)
-    scores = _scores(trained, tune, tune_others, detector)
+    (tune, report), (_, report_others) = _halves(faces), _halves(others)
+    scores = _logits(trained, torch.tensor(tune.luminance), detector, detector.sensor.power_nw)
     labels = tune.attributes > 0
     columns = range(len(faces.names))
-    presence = np.concatenate((scores.faces[:, -1], *scores.others.values()))
     schema = AttributeSchema(
         names=faces.names,
-        thresholds=tuple(balanced_threshold(scores.faces[:, k], labels[:, k]) for k in columns),
-        presence_threshold=balanced_threshold(presence, np.arange(len(presence)) < len(tune)),
+        thresholds=tuple(balanced_threshold(scores[:, k], labels[:, k]) for k in columns),
+        presence_threshold=presence_threshold(scores[:, -1]),
     )
-    macro_auc_tune = _macro(_each(schema, scores.faces, tune))
+    macro_auc_tune = _macro(_each(schema, scores, tune))
     return _figures(schema, report, _scores(trained, report, report_others, detector), macro_auc_tune)
 
 

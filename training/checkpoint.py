@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from lsi.attributes import AttributeSchema
 from lsi.errors import DataError
 from lsi.frozen import frozen_array
 from lsi.patterns import PatternSet
+from training.damaged_npz import DAMAGED_NPZ
 from training.read_out import Dense, ReadOutWeights
 
 FORMAT: Final = "lsi.checkpoint/1"
@@ -82,7 +82,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except OSError as cause:
         found = f"No readable checkpoint at {path} ({cause.strerror or 'not a .npz'})."
         raise DataError(found, hint=hint) from cause
-    except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as cause:
+    except DAMAGED_NPZ as cause:
         found = f"{path} is not a usable checkpoint ({type(cause).__name__}: {cause})."
         raise DataError(found, hint=hint) from cause
 

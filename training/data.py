@@ -7,7 +7,6 @@ Needs numpy and Pillow only, so that the demo runs without PyTorch. Layout: ``im
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lsi.errors import ConfigError, DataError
 from lsi.frozen import frozen_array
+from training.damaged_npz import DAMAGED_NPZ
 from training.luminance import FIELD_PX, field_of_picture
 
 PICTURES: Final = ("image_bytes", "offsets")
@@ -156,7 +156,7 @@ def _fields(path: Path) -> dict[str, NDArray[Any]]:
     except OSError as cause:
         found = f"No readable data file at {path} ({cause.strerror or 'not a .npz'})."
         raise DataError(found, hint="name a .npz file of the data layout.") from cause
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as cause:
+    except DAMAGED_NPZ as cause:
         found = f"{path} is not a data file ({type(cause).__name__})."
         raise DataError(found, hint="name a .npz file of the data layout.") from cause
 

@@ -1,10 +1,17 @@
 """How good the logits are, and where to cut them: areas under curves, thresholds, tables. Numpy only."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+FALSE_REJECTS: Final = 0.02
+"""Part of the *tune* faces that the presence threshold turns away.
+
+A face missed costs one scan; a scene taken for a face publishes answers about nobody. At 1 % three
+times as many pictures without a face pass.
+"""
 
 
 def auc(scores: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> float:
@@ -45,6 +52,11 @@ def balanced_threshold(scores: NDArray[np.floating[Any]], labels: NDArray[np.boo
     gain = np.where(np.diff(ordered) > 0, rejected_right - rejected_wrong, -np.inf)
     cut = int(np.argmax(gain))
     return float((ordered[cut] + ordered[cut + 1]) / 2)
+
+
+def presence_threshold(face_scores: NDArray[np.floating[Any]], false_rejects: float = FALSE_REJECTS) -> float:
+    """The threshold below which the part ``false_rejects`` of the faces lies."""
+    return float(np.quantile(face_scores.astype(np.float64), false_rejects))
 
 
 @dataclass(frozen=True, slots=True)

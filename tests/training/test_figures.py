@@ -11,6 +11,7 @@ from training.figures import (
     balanced_accuracy,
     balanced_threshold,
     presence_figures,
+    presence_threshold,
 )
 
 ROWS = st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=2, max_size=40)
@@ -64,6 +65,11 @@ def test_balanced_accuracy_is_the_mean_of_both_rates() -> None:
 
 def test_always_no_is_chance() -> None:
     assert balanced_accuracy(np.zeros(100, bool), np.arange(100) < 3) == 0.5
+
+
+def test_the_presence_threshold_turns_one_face_in_fifty_away() -> None:
+    scores = np.random.default_rng(0).normal(size=5000)
+    assert (scores < presence_threshold(scores)).mean() == pytest.approx(0.02, abs=1e-3)
 
 
 def test_the_majority_is_the_commoner_answer() -> None:
