@@ -37,10 +37,10 @@ venv: $(VENV)/.dev ## make the development environment
 demo: $(VENV)/.demo ## light to payload on your terminal; FRAMES=5 ends after five, SCENE=FILE shows yours
 	@$(BIN)/lsi demo $(if $(FRAMES),--frames $(FRAMES)) $(if $(SCENE),--scene "$(SCENE)")
 
-mosquitto: # Debian's broker, for the tests that talk to a real one
-	@tools/install_mosquitto.sh
+debian-packages: # mosquitto and minisign, for the tests that ask the real ones
+	@tools/install_debian_packages.sh
 
-test: $(VENV)/.dev mosquitto lint ## lint, then every test
+test: $(VENV)/.dev debian-packages lint ## lint, then every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy strict, import-linter
@@ -59,4 +59,4 @@ wheels: $(VENV)/.dev ## build both distributions into dist/
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help venv demo mosquitto test lint bench wheels clean
+.PHONY: help venv demo debian-packages test lint bench wheels clean

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import datetime as dt
 import json
 import logging
 import signal
@@ -13,8 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from edge_app.admission import Terms, admit
 from edge_app.config import AppConfig, load_config
-from edge_app.encoder import TfliteEncoder
 from edge_app.publisher import MqttPublisher, PrintingPublisher
 from edge_app.scan_report import ScanReport
 from edge_app.service import Parts, Service
@@ -115,9 +116,9 @@ def _add_simulation(parser: argparse.ArgumentParser) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     config = load_config(parsed.config)
-    bundle = read_bundle(config.bundle)
     board = _board(parsed, config.board)
-    encoder = TfliteEncoder(bundle)
+    terms = Terms.of(config.trust, board, config.policy.mode, dt.datetime.now(dt.UTC).date())
+    admitted = admit(config.bundle, terms)
     publisher = (
         PrintingPublisher(config.device_id, sys.stdout)
         if parsed.print
@@ -125,7 +126,8 @@ def _run(parsed: argparse.Namespace) -> int:
     )
     stop = _stop_on_signal()
     with _open(board, parsed.light) as rig:
-        Service(config, Parts(rig, bundle, encoder, publisher)).run(stop, parsed.scans)
+        parts = Parts(rig, admitted.bundle, admitted.encoder, publisher)
+        Service(config, parts).run(stop, parsed.scans)
     return 0
 
 
@@ -174,6 +176,10 @@ def _shown(config: AppConfig) -> dict[str, object]:
         },
         "scan": {"interval_s": config.interval_s},
         "policy": {"mode": config.policy.mode, "attributes": sorted(config.policy.allowed)},
+        "trust": {
+            "keys": [str(path) for path in config.trust.keys],
+            "allow_unsigned": config.trust.allow_unsigned,
+        },
     }
 
 

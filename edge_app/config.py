@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,18 @@ from transport.broker import DEFAULT_KEEPALIVE_S, PORT, TLS_PORT, BrokerAddress,
 
 DEFAULT_INTERVAL_S: Final = 1.0
 MAX_CONFIG_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """Whose bundles this device runs.
+
+    ``keys`` are files in minisign's public key format, none means that nobody is trusted.
+    ``allow_unsigned`` is for development and works on a simulated board only.
+    """
+
+    keys: tuple[Path, ...] = ()
+    allow_unsigned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,7 @@ class AppConfig:
     broker: BrokerAddress
     policy: DisclosurePolicy
     interval_s: float
+    trust: TrustSettings = field(default_factory=TrustSettings)
 
 
 def load_config(path: Path) -> AppConfig:
@@ -56,6 +69,7 @@ def load_config(path: Path) -> AppConfig:
         ),
         policy=DisclosurePolicy(frozenset(document.get("policy", {}).get("attributes", ATTR_LITE))),
         interval_s=float(document.get("scan", {}).get("interval_s", DEFAULT_INTERVAL_S)),
+        trust=_trust(document.get("trust", {}), path.parent),
     )
 
 
@@ -80,6 +94,11 @@ def _board(board: str, base: Path) -> str:
 
 def _resolve(path: str, base: Path) -> Path:
     return (base / Path(path).expanduser()).resolve()
+
+
+def _trust(document: Mapping[str, Any], base: Path) -> TrustSettings:
+    keys = tuple(_resolve(key, base) for key in document.get("keys", []))
+    return TrustSettings(keys, allow_unsigned=document.get("allow_unsigned", False))
 
 
 def _tls(document: Mapping[str, str], base: Path) -> TlsSettings | None:

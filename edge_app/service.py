@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
+from edge_app.admission import check_compatible
 from edge_app.config import AppConfig
 from edge_app.encoder import Encoder
 from edge_app.policy import ScanStamp, disclose
@@ -19,7 +20,7 @@ from firmware.factory import Rig
 from firmware.interfaces import Clock
 from lsi.bundle import Bundle
 from lsi.disclosure import DisclosurePolicy
-from lsi.errors import BusError, FrameError, LsiError, ScanError, ShapeMismatchError
+from lsi.errors import BusError, FrameError, LsiError, ScanError
 from lsi.measurement import Measurement
 from lsi.problems import ADVICE, Problem, problem_of
 from lsi.status import HealthPayload, InfoPayload
@@ -52,7 +53,7 @@ class Service:
     """
 
     def __init__(self, config: AppConfig, parts: Parts) -> None:
-        check_compatible(parts.bundle, parts.rig.board.provides)
+        check_compatible(parts.bundle.manifest, parts.rig.board.provides)
         self._config = config
         self._parts = parts
         self._policy: DisclosurePolicy = config.policy.narrowed(parts.bundle.allowed)
@@ -191,15 +192,3 @@ class Service:
         logger.info("Policy %s lets out: %s", self._policy.mode, allowed)
         if manifest.signature is None:
             logger.warning("The bundle is not signed; whoever can write the file decides what is measured.")
-
-
-def check_compatible(bundle: Bundle, provides: frozenset[str]) -> None:
-    """Refuse a bundle that was made for another kind of board.
-
-    Raises:
-        ShapeMismatchError: None of the bundle's kinds is what the board provides.
-    """
-    if not provides & set(bundle.manifest.compatible):
-        wanted, found = ", ".join(bundle.manifest.compatible), ", ".join(sorted(provides))
-        message = f"The bundle needs a board that provides {wanted}; this one provides {found}."
-        raise ShapeMismatchError(message, hint="a bundle made for this board.")

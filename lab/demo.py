@@ -17,6 +17,7 @@ from host.listen_line import attribute_line
 from lab.account import Account
 from lab.broker import LoopbackBroker, loopback_broker
 from lab.scenes import Scene
+from lab.signed_copy import SignedCopy, signed_copy
 from lsi.errors import ConfigError, PublishError
 from lsi.payload import AttributePayload
 from lsi.topics import Availability, Kind, Topic
@@ -63,6 +64,7 @@ def run_demo(settings: DemoSettings, scenes: Iterator[Scene], say: Callable[[str
         The number of payloads shown.
 
     Raises:
+        BundleError: No bundle that could be signed for this run.
         PublishError: The broker or the listener failed.
         ConfigError: The device ended by itself; the message holds what it said.
     """
@@ -70,12 +72,14 @@ def run_demo(settings: DemoSettings, scenes: Iterator[Scene], say: Callable[[str
     progress = _Progress()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lsi-demo-")))
+        signed = signed_copy(settings.bundle, folder)
         broker = stack.enter_context(loopback_broker(settings.mosquitto))
         say(f"Broker: {broker.kind} on {broker.host}:{broker.port}. To look yourself, in another terminal:")
         say(f"  mosquitto_sub -h {broker.host} -p {broker.port} -t 'lsi/#' -v")
+        say(f"Bundle: {signed.bundle.name}, signed for this run with throwaway key {signed.key_name}")
         listener = stack.enter_context(_listener(broker))
         log = stack.enter_context((folder / "device.log").open("w+b"))
-        device = stack.enter_context(_device(settings, broker, folder, log))
+        device = stack.enter_context(_device(_config(settings, signed, broker), folder, log))
         stack.enter_context(_feeding(device, scenes, ahead, progress.online))
         with contextlib.suppress(KeyboardInterrupt):
             for event in _events(listener, device, log):
@@ -105,11 +109,9 @@ def _listener(broker: LoopbackBroker) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextlib.contextmanager
-def _device(
-    settings: DemoSettings, broker: LoopbackBroker, folder: Path, log: IO[bytes]
-) -> Iterator[subprocess.Popen[bytes]]:
+def _device(text: str, folder: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     config = folder / "config.toml"
-    config.write_text(_config(settings, broker), "utf-8")
+    config.write_text(text, "utf-8")
     arguments = ["--config", str(config), "--simulate", "--light", "-"]
     command = [sys.executable, "-m", "edge_app.cli", "run", *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, start_new_session=True) as process:  # noqa: S603 - ours
@@ -119,13 +121,14 @@ def _device(
             _interrupt(process)
 
 
-def _config(settings: DemoSettings, broker: LoopbackBroker) -> str:
+def _config(settings: DemoSettings, signed: SignedCopy, broker: LoopbackBroker) -> str:
     return (
         f'device_id = "{DEVICE_ID}"\n'
         f'board = "sim-mcp3208"\n'
-        f"bundle = {json.dumps(str(settings.bundle.resolve()))}\n"
+        f"bundle = {json.dumps(str(signed.bundle))}\n"
         f'mqtt = {{ host = "{broker.host}", port = {broker.port}, tls = {{ mode = "off" }} }}\n'
         f"scan = {{ interval_s = {settings.interval_s} }}\n"
+        f"trust = {{ keys = [{json.dumps(str(signed.public_key))}] }}\n"
     )
 
 

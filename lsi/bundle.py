@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from lsi.archive import MAX_ARCHIVE_BYTES, pack, unpack
 from lsi.attributes import AttributeSchema
-from lsi.errors import BundleError, BundleNotFoundError, ShapeMismatchError
+from lsi.errors import BundleError, BundleNotFoundError, DigestMismatchError, ShapeMismatchError
 from lsi.frozen import frozen_array
 from lsi.manifest import (
     MANIFEST,
     MANIFEST_DIGEST,
+    MANIFEST_SIGNATURE,
+    OF_MANIFEST,
     BundleManifest,
     canonical_json,
     manifest_digest,
@@ -83,13 +85,43 @@ class Bundle:
         return f"Bundle({self.manifest.name} {self.manifest.version} {self.manifest.short_id})"
 
 
-def read_bundle(path: Path) -> Bundle:
-    """Read and check the bundle at ``path``. Nothing in it is executed.
+@dataclass(frozen=True, slots=True, repr=False)
+class BundleFile:
+    """A bundle whose members are the ones that its manifest names.
+
+    Only the manifest has been interpreted so far. That is where a signature is checked:
+    before anything else is believed. ``source`` is where it came from, for messages.
+    """
+
+    source: Path
+    manifest: BundleManifest
+    members: Mapping[str, bytes]
+
+    def __repr__(self) -> str:
+        return f"BundleFile({self.source.name}, {len(self.members)} members)"
+
+    @property
+    def signed(self) -> bytes:
+        """What a signature of this bundle covers: the bytes of the manifest."""
+        return self.members[MANIFEST]
+
+    @property
+    def signature(self) -> bytes | None:
+        """Content of ``manifest.json.minisig``; ``None`` in an unsigned bundle."""
+        return self.members.get(MANIFEST_SIGNATURE)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All members but the manifest's own."""
+        return {name: content for name, content in self.members.items() if name not in OF_MANIFEST}
+
+
+def open_bundle(path: Path) -> BundleFile:
+    """Read the bundle at ``path`` and hold its bytes to its manifest.
 
     Raises:
         BundleNotFoundError: No readable file there.
         DigestMismatchError: The bytes are not the ones the manifest names.
-        ShapeMismatchError: Masks, model, attributes and range do not fit together.
         BundleError: Anything else that makes it unusable.
     """
     try:
@@ -98,31 +130,81 @@ def read_bundle(path: Path) -> Bundle:
     except OSError as cause:
         found = f"No readable bundle at {path} ({cause.strerror})."
         raise BundleNotFoundError(found, hint="name a .lsib file; bundles/ holds one.") from cause
-    return parse_bundle(archive, path.name)
+    return open_archive(archive, path)
+
+
+def open_archive(archive: bytes, source: Path) -> BundleFile:
+    """Hold the bytes of a bundle to its manifest; see :func:`open_bundle`."""
+    members = unpack(archive, source.name)
+    manifest = parse_manifest(members, source.name)
+    missing = sorted(REQUIRED - set(members))
+    if missing:
+        raise BundleError(f"{source.name} lacks {', '.join(missing)}.", hint="export it again.")
+    if list(members) != _in_order(members):
+        found = f"{source.name}: the members are not in the order of a bundle."
+        raise DigestMismatchError(found, hint="copy or export the file again.")
+    return BundleFile(source, manifest, members)
+
+
+def contents_of(file: BundleFile) -> Bundle:
+    """What the members of a bundle say. No signature is checked here.
+
+    Raises:
+        ShapeMismatchError: Masks, attributes, policy, range and golden vectors do not fit
+            together, or a member is not what its name promises.
+    """
+    try:
+        return _from_members(file.manifest, file.members)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as cause:
+        if isinstance(cause, BundleError):
+            raise
+        found = f"{file.source.name}: {type(cause).__name__}: {cause}."
+        raise ShapeMismatchError(found, hint="export it again with the tools of this version.") from cause
+
+
+def read_bundle(path: Path) -> Bundle:
+    """The bundle at ``path``, whoever signed it. Nothing in it is executed.
+
+    A device asks for a signature first (``edge_app.admission``).
+
+    Raises:
+        BundleError: See :func:`open_bundle` and :func:`contents_of`.
+    """
+    return contents_of(open_bundle(path))
 
 
 def parse_bundle(archive: bytes, source: str) -> Bundle:
     """Check the bytes of a bundle; see :func:`read_bundle`."""
-    members = unpack(archive, source)
-    manifest = parse_manifest(members, source)
-    missing = sorted(REQUIRED - set(members))
-    if missing:
-        raise BundleError(f"{source} lacks {', '.join(missing)}.", hint="export it again.")
-    try:
-        bundle = _from_members(manifest, members)
-    except (ValueError, KeyError, TypeError) as cause:
-        if isinstance(cause, BundleError):
-            raise
-        found = f"{source}: {type(cause).__name__}: {cause}."
-        raise ShapeMismatchError(found, hint="export it again with the tools of this version.") from cause
-    return bundle
+    return contents_of(open_archive(archive, Path(source)))
 
 
-def write_bundle(manifest: BundleManifest, files: Mapping[str, bytes]) -> bytes:
-    """The bytes of a bundle. ``files`` are all members but the manifest's own two."""
+def write_bundle(
+    manifest: BundleManifest, files: Mapping[str, bytes], signature: bytes | None = None
+) -> bytes:
+    """The bytes of a bundle.
+
+    Args:
+        manifest: Its field ``signature`` names a member exactly when one is given.
+        files: All members but the manifest's own.
+        signature: Content of ``manifest.json.minisig``.
+
+    Raises:
+        ValueError: ``manifest.signature`` and ``signature`` contradict each other.
+    """
+    if (manifest.signature is None) != (signature is None):
+        message = f"the manifest names the signature {manifest.signature}, given is {signature!r}"
+        raise ValueError(message)
     document = manifest.to_json()
-    head = {MANIFEST: document, MANIFEST_DIGEST: manifest_digest(document)}
-    return pack({**head, **{name: files[name] for name in sorted(files)}})
+    members = {MANIFEST: document, MANIFEST_DIGEST: manifest_digest(document), **files}
+    if signature is not None:
+        members[MANIFEST_SIGNATURE] = signature
+    return pack({name: members[name] for name in _in_order(members)})
+
+
+def _in_order(members: Mapping[str, bytes]) -> list[str]:
+    """The manifest, its digest, its signature, then the rest by name."""
+    head = (MANIFEST, MANIFEST_DIGEST, MANIFEST_SIGNATURE)
+    return [name for name in head if name in members] + sorted(set(members) - OF_MANIFEST)
 
 
 def golden_json(golden: GoldenVectors) -> bytes:

@@ -133,6 +133,36 @@ class GoldenVectorError(BundleError):
     exit_code = 17
 
 
+class UnsignedBundleError(BundleError):
+    """A bundle without a signature on a device that wants one."""
+
+    exit_code = 21
+
+
+class UntrustedKeyError(BundleError):
+    """A bundle signed with a key that this device does not trust."""
+
+    exit_code = 22
+
+
+class SignatureMismatchError(BundleError):
+    """A signature that does not belong to what it stands beside, or is none."""
+
+    exit_code = 23
+
+
+class MaskRankError(BundleError):
+    """Masks that see more of a scene than the payload mode may."""
+
+    exit_code = 24
+
+
+class KeyFileError(LsiError, ValueError):
+    """A key file that cannot be read, is open to others or would be overwritten."""
+
+    exit_code = 25
+
+
 class PayloadError(LsiError, ValueError):
     """A payload that breaks its schema or size limit."""
 

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from lsi.errors import BundleError, DigestMismatchError
+from lsi.errors import BundleError, DigestMismatchError, SignatureMismatchError
 from lsi.frozen import digest_of
 from lsi.schema import check
 
 FORMAT: Final = "lsi.bundle/1"
 MANIFEST: Final = "manifest.json"
 MANIFEST_DIGEST: Final = "manifest.json.sha256"
+MANIFEST_SIGNATURE: Final = "manifest.json.minisig"
+OF_MANIFEST: Final = frozenset({MANIFEST, MANIFEST_DIGEST, MANIFEST_SIGNATURE})
+"""Members that the manifest does not list, because they depend on it."""
 OUTSIDE_CONTENT_ID: Final = frozenset({"audit.json", "MODEL_CARD.md"})
 """Members that describe the content and may be written after it has its id."""
 
@@ -36,7 +39,7 @@ class BundleManifest:
 
     ``content_id`` is the hash of everything but audit and card. ``security_epoch`` and
     ``expires`` are read at install; ``signature`` names the member that signs this
-    manifest and is ``None`` while a bundle is unsigned.
+    manifest (``MANIFEST_SIGNATURE``) and is ``None`` while a bundle is unsigned (ADR 0007).
     """
 
     name: str
@@ -90,16 +93,21 @@ def parse_manifest(members: Mapping[str, bytes], source: str) -> BundleManifest:
     Raises:
         BundleError: No manifest, or one that breaks its schema.
         DigestMismatchError: A member is missing, surplus or changed; it is named.
+        SignatureMismatchError: A signature where the manifest names none, or the reverse.
     """
     if MANIFEST not in members or MANIFEST_DIGEST not in members:
         raise BundleError(f"{source} holds no manifest.", hint="a file made by 'lsi export'.")
     _check_manifest_digest(members, source)
     try:
         document: dict[str, Any] = json.loads(members[MANIFEST])
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise BundleError(f"{source}: manifest.json is not JSON.") from cause
     check(document, "manifest", error=BundleError, source=source)
     manifest = _from_document(document)
+    if manifest.to_json() != members[MANIFEST]:
+        found = f"{source}: manifest.json is not written in canonical form."
+        raise DigestMismatchError(found, hint="export the bundle again.")
+    _check_signature_field(manifest, members, source)
     _check_members(manifest, members, source)
     return manifest
 
@@ -122,11 +130,21 @@ def _check_manifest_digest(members: Mapping[str, bytes], source: str) -> None:
         raise DigestMismatchError(found, hint="copy or export the file again.")
 
 
+def _check_signature_field(manifest: BundleManifest, members: Mapping[str, bytes], source: str) -> None:
+    if (manifest.signature is None) == (MANIFEST_SIGNATURE not in members):
+        return
+    says = "unsigned" if manifest.signature is None else f"signed by {MANIFEST_SIGNATURE}"
+    is_there = "is there" if MANIFEST_SIGNATURE in members else "is missing"
+    found = f"{source}: the manifest says {says}, and {MANIFEST_SIGNATURE} {is_there}."
+    raise SignatureMismatchError(found, hint="copy the bundle again.")
+
+
 def _check_members(manifest: BundleManifest, members: Mapping[str, bytes], source: str) -> None:
-    present = set(members) - {MANIFEST, MANIFEST_DIGEST}
-    wrong = sorted(present ^ set(manifest.files))
+    present = set(members) - OF_MANIFEST
+    wrong = [f"{name} (surplus)" for name in sorted(present - set(manifest.files))]
+    wrong += [f"{name} (missing)" for name in sorted(set(manifest.files) - present)]
     wrong += [
-        name
+        f"{name} (changed)"
         for name, entry in sorted(manifest.files.items())
         if name in present and FileEntry.of(members[name]) != entry
     ]

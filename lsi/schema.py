@@ -2,13 +2,15 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
 
 from lsi.errors import LsiError, PayloadError
 
@@ -93,12 +95,26 @@ _HINTS: Final = {
 }
 
 
+def _pattern(
+    _validator: object, pattern: str, instance: object, _schema: object
+) -> Iterator[ValidationError]:
+    """``pattern`` as ECMA-262 has it: ``$`` is the end, not the place before a last newline."""
+    if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_Validator: Final = validators.extend(  # type: ignore[no-untyped-call] # the one untyped function
+    Draft202012Validator, {"pattern": _pattern}
+)
+
+
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(load_schema(name))
+def _validator(name: str) -> Validator:
+    validator: Validator = _Validator(load_schema(name))
+    return validator
 
 
-def _reasons(document: object, name: str) -> Iterator[str]:
+def _reasons(document: Any, name: str) -> Iterator[str]:  # noqa: ANN401 - parsed JSON or TOML
     for problem in _validator(name).iter_errors(document):
         where = ".".join(str(step) for step in problem.absolute_path) or "top level"
         if problem.validator == "additionalProperties":

@@ -1,11 +1,14 @@
 """Rules for every test: no thread is left behind, and what needs a broker says so."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from lab.broker import LoopbackBroker, find_mosquitto, loopback_broker
+from lab.bundles import shipped_bundle
+from lab.signed_copy import SignedCopy, signed_copy
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +40,18 @@ def fresh_mosquitto(mosquitto_path: str) -> Iterator[LoopbackBroker]:
     """Debian's broker on loopback, for one test, without any retained message."""
     with loopback_broker(mosquitto_path) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def minisign_path() -> str:
+    """Debian's minisign; without it the test is skipped with what to install."""
+    path = shutil.which("minisign")
+    if path is None:
+        pytest.skip("minisign is not installed (apt install minisign)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> SignedCopy:
+    """The shipped bundle, signed with a key of this run."""
+    return signed_copy(shipped_bundle(), tmp_path_factory.mktemp("signed"))

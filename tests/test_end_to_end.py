@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from firmware.sim.light import encode_light_frame, smooth_field
 from lab.broker import LoopbackBroker, free_port, loopback_broker
-from lab.bundles import shipped_bundle
+from lab.signed_copy import SignedCopy
 from lsi.schema import load_schema
 from lsi.topics import Kind, Topic
 from tests.transport.test_mqtt import Recorder, linked
@@ -18,10 +18,11 @@ from transport.broker import LinkState, Message
 FRAMES = 4
 
 
-def device(tmp_path: Path, port: int) -> list[str]:
+def device(signed: SignedCopy, tmp_path: Path, port: int) -> list[str]:
     config = tmp_path / "config.toml"
     config.write_text(
-        f'device_id = "e2e"\nboard = "sim-mcp3208"\nbundle = {json.dumps(str(shipped_bundle()))}\n'
+        f'device_id = "e2e"\nboard = "sim-mcp3208"\nbundle = {json.dumps(str(signed.bundle))}\n'
+        f"trust = {{ keys = [{json.dumps(str(signed.public_key))}] }}\n"
         f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\ntls = {{ mode = "off" }}\n[scan]\ninterval_s = 0.3\n',
         "utf-8",
     )
@@ -29,12 +30,12 @@ def device(tmp_path: Path, port: int) -> list[str]:
 
 
 def test_everything_on_the_broker_is_documented_and_fits_its_schema(
-    fresh_mosquitto: LoopbackBroker, tmp_path: Path
+    fresh_mosquitto: LoopbackBroker, signed: SignedCopy, tmp_path: Path
 ) -> None:
     stranger = Recorder()
     with linked(fresh_mosquitto.port, "stranger", stranger, subscriptions=["#"]):
         assert stranger.state() is LinkState.ONLINE
-        command = [*device(tmp_path, fresh_mosquitto.port), "--light", "-"]
+        command = [*device(signed, tmp_path, fresh_mosquitto.port), "--light", "-"]
         light = encode_light_frame(smooth_field()) * FRAMES
         subprocess.run(command, input=light, check=True, capture_output=True, timeout=60)
         seen: list[Message] = []
@@ -54,10 +55,10 @@ def test_everything_on_the_broker_is_documented_and_fits_its_schema(
 
 
 def test_a_device_that_starts_before_its_broker_measures_and_then_publishes(
-    mosquitto_path: str, tmp_path: Path
+    mosquitto_path: str, signed: SignedCopy, tmp_path: Path
 ) -> None:
     port, reader = free_port(), Recorder()
-    with subprocess.Popen(device(tmp_path, port), stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(device(signed, tmp_path, port), stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         try:
             lines = iter(process.stderr.readline, b"")
@@ -77,13 +78,14 @@ def test_a_device_that_starts_before_its_broker_measures_and_then_publishes(
 
 
 def test_a_killed_device_is_said_to_be_offline_by_the_broker(
-    fresh_mosquitto: LoopbackBroker, tmp_path: Path
+    fresh_mosquitto: LoopbackBroker, signed: SignedCopy, tmp_path: Path
 ) -> None:
     reader = Recorder()
     with linked(fresh_mosquitto.port, "watcher", reader, subscriptions=["lsi/v1/e2e/availability"]):
         assert reader.state() is LinkState.ONLINE
         retained = Message("lsi/v1/e2e/availability", b"offline", qos=1, retain=True)
-        with subprocess.Popen(device(tmp_path, fresh_mosquitto.port), stderr=subprocess.DEVNULL) as process:
+        command = device(signed, tmp_path, fresh_mosquitto.port)
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             words = [reader.message()]
             while words[-1].payload != b"online":
                 words.append(reader.message())

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.bundles import shipped_bundle
+from lab.signed_copy import SignedCopy
 
 ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
@@ -37,16 +37,17 @@ def test_a_simulated_scan_loads_nothing_forbidden() -> None:
     assert loaded & FORBIDDEN == set()
 
 
-def test_a_running_service_loads_nothing_forbidden(tmp_path: Path) -> None:
+def test_a_running_service_loads_nothing_forbidden(signed: SignedCopy, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(
-        f'device_id = "d"\nboard = "sim-mcp3208"\nbundle = {json.dumps(str(shipped_bundle()))}\n'
+        f'device_id = "d"\nboard = "sim-mcp3208"\nbundle = {json.dumps(str(signed.bundle))}\n'
+        f"trust = {{ keys = [{json.dumps(str(signed.public_key))}] }}\n"
         '[mqtt]\nhost = "127.0.0.1"\ntls = { mode = "off" }\n',
         "utf-8",
     )
     code, loaded = loaded_after(["run", "--config", str(config), "--simulate", "--print", "--scans", "1"])
     assert code == 0
-    assert {"ai_edge_litert", "paho"} <= loaded
+    assert {"ai_edge_litert", "cryptography", "paho"} <= loaded
     assert loaded & FORBIDDEN == set()
 
 

@@ -53,7 +53,7 @@ def test_the_device_wheel_holds_five_packages_and_nothing_else(tree: Path, tmp_p
         line for line in required.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line
     ]
     named = {re.split(r"[<>=]", line.split()[1])[0].lower() for line in needs}
-    assert named == {"ai-edge-litert", "jsonschema", "numpy", "paho-mqtt"}
+    assert named == {"ai-edge-litert", "cryptography", "jsonschema", "numpy", "paho-mqtt"}
 
 
 @pytest.mark.parametrize("stray", ["host/decoder.py", "lsi/face.png", "edge_app/weights.npz"])

@@ -1,4 +1,5 @@
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,15 +11,21 @@ import pytest
 from edge_app.cli import main
 from firmware.sim.light import encode_light_frame, smooth_field
 from lab.bundles import shipped_bundle
+from lab.signed_copy import SignedCopy
 from lsi.errors import BusError, BusErrorKind, ExposureError, LsiError, TriggerCountError, TriggerTimeoutError
 from lsi.payload import AttributePayload
 
 BRIGHT = smooth_field()
 
 
-def config(tmp_path: Path, **changes: str) -> str:
-    values = {"device_id": "hall1", "board": "sim-mcp3208", "bundle": str(shipped_bundle()), **changes}
+def config(tmp_path: Path, signed: SignedCopy | None = None, /, trust: str = "", **changes: str) -> str:
+    """A configuration file: the shipped bundle and nobody's key, or a signed copy and its key."""
+    bundle = shipped_bundle() if signed is None else signed.bundle
+    values = {"device_id": "hall1", "board": "sim-mcp3208", "bundle": str(bundle), **changes}
     text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    if signed is not None:
+        trust = f"keys = [{json.dumps(str(signed.public_key))}]"
+    text += f"trust = {{ {trust} }}\n"
     path = tmp_path / "config.toml"
     path.write_text(
         text + '[mqtt]\nhost = "127.0.0.1"\ntls = { mode = "off" }\n[scan]\ninterval_s = 0\n', "utf-8"
@@ -59,17 +66,19 @@ def test_a_scan_in_wrong_light_reports_and_ends_with_its_code(
     assert "Try: " in captured.err
 
 
-def test_run_prints_one_payload_per_scan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_prints_one_payload_per_scan(
+    signed: SignedCopy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     light = light_file(tmp_path, 1.0, 0.5)
-    assert main(["run", "--config", config(tmp_path), "--simulate", "--print", "--light", light]) == 0
+    assert main(["run", "--config", config(tmp_path, signed), "--simulate", "--print", "--light", light]) == 0
     lines = [line.split(" ", 1) for line in capsys.readouterr().out.splitlines()]
     assert [topic.rpartition("/")[2] for topic, _ in lines[:2]] == ["info", "health"]
     payloads = [AttributePayload.decode(text.encode()) for topic, text in lines if topic.endswith("/attr")]
     assert [payload.seq for payload in payloads] == [1, 2]
 
 
-def test_run_reads_light_from_standard_input(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "edge_app.cli", "run", "--config", config(tmp_path)]
+def test_run_reads_light_from_standard_input(signed: SignedCopy, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edge_app.cli", "run", "--config", config(tmp_path, signed)]
     frames = encode_light_frame(BRIGHT) * 2
     result = subprocess.run(
         [*command, "--simulate", "--print", "--light", "-"], input=frames, capture_output=True, check=True
@@ -103,6 +112,44 @@ def test_a_corrupt_bundle_ends_with_code_15(tmp_path: Path, capsys: pytest.Captu
     assert "not as the manifest says" in capsys.readouterr().err
 
 
+def test_run_refuses_an_unsigned_bundle_with_the_command_that_signs_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--config", config(tmp_path), "--simulate", "--print", "--scans", "1"]) == 21
+    captured = capsys.readouterr()
+    command = f"lsi bundle sign {shlex.quote(str(shipped_bundle()))} --key owner.key"
+    assert captured.err.endswith(f"is not signed. Try: {command}\n")
+    assert captured.out == ""
+
+
+def test_run_refuses_a_bundle_whose_signer_it_does_not_trust(
+    signed: SignedCopy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = config(tmp_path, bundle=str(signed.bundle))
+    assert main(["run", "--config", path, "--simulate", "--print", "--scans", "1"]) == 22
+    error = capsys.readouterr().err
+    assert f"signed with key {signed.key_name}; trusted are: none" in error
+    assert f"Try: lsi bundle sign {signed.bundle} --key owner.key" in error
+
+
+def test_run_on_a_simulated_board_can_be_told_to_take_an_unsigned_bundle(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = config(tmp_path, trust="allow_unsigned = true")
+    assert main(["run", "--config", path, "--simulate", "--print", "--scans", "1"]) == 0
+    assert "/attr " in capsys.readouterr().out
+    assert "is not signed" in caplog.text
+
+
+def test_run_on_a_real_board_cannot_be_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = (Path(__file__).parents[2] / "hardware/boards/sim-mcp3208.toml").read_text("utf-8")
+    real = shipped.partition("[simulation]")[0].replace("simulated = true", "simulated = false")
+    (tmp_path / "real.toml").write_text(real, "utf-8")
+    path = config(tmp_path, trust="allow_unsigned = true", board="real.toml")
+    assert main(["run", "--config", path, "--print"]) == 3
+    assert "trust.allow_unsigned is set, and board 'sim-mcp3208' is not simulated" in capsys.readouterr().err
+
+
 def test_light_that_makes_no_sense_ends_with_code_4(tmp_path: Path) -> None:
     path = tmp_path / "light.bin"
     path.write_bytes(b"no light")
@@ -134,8 +181,10 @@ def test_a_scan_that_fails_ends_with_the_code_of_its_reason(
 
 
 def test_show_config_prints_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show-config", "--config", config(tmp_path)]) == 0
+    text = config(tmp_path, trust='keys = ["owner.pub"]')
+    assert main(["show-config", "--config", text]) == 0
     shown = json.loads(capsys.readouterr().out)
+    assert shown["trust"] == {"keys": [str(tmp_path / "owner.pub")], "allow_unsigned": False}
     assert shown["mqtt"] == {"host": "127.0.0.1", "port": 1883, "keepalive_s": 15, "tls": "off"}
     assert shown["policy"]["mode"] == "attr-lite"
 

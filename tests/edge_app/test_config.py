@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_app.config import load_config
+from edge_app.config import TrustSettings, load_config
 from lsi.attributes import ATTR_LITE
 from lsi.errors import AppConfigError, DisclosureError, LsiError
 
@@ -81,6 +81,31 @@ def test_a_policy_can_narrow(tmp_path: Path) -> None:
 def test_a_policy_cannot_widen(tmp_path: Path) -> None:
     with pytest.raises(DisclosureError, match="Male"):
         load_config(written(tmp_path, GOOD + '[policy]\nattributes = ["Male"]\n'))
+
+
+def test_without_a_section_trust_nobody_is_trusted(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, GOOD)).trust == TrustSettings((), allow_unsigned=False)
+
+
+def test_trusted_keys_are_paths_relative_to_the_file(tmp_path: Path) -> None:
+    text = GOOD + '[trust]\nkeys = ["owner.pub", "/etc/lsi/next.pub"]\nallow_unsigned = true\n'
+    trust = load_config(written(tmp_path, text)).trust
+    assert trust == TrustSettings((tmp_path / "owner.pub", Path("/etc/lsi/next.pub")), allow_unsigned=True)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('keys = ["a", "b", "c", "d"]', "trust.keys"),
+        ('keys = ["a", "a"]', "non-unique"),
+        ('keys = "a"', "trust.keys"),
+        ('allow_unsigned = "yes"', "trust.allow_unsigned"),
+        ("alow_unsigned = true", "did you mean 'allow_unsigned'"),
+    ],
+)
+def test_a_wrong_section_trust_is_refused(tmp_path: Path, section: str, said: str) -> None:
+    with pytest.raises(AppConfigError, match=said):
+        load_config(written(tmp_path, f"{GOOD}[trust]\n{section}\n"))
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: (GOOD + text).encode()))

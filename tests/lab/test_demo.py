@@ -13,7 +13,9 @@ from PIL import Image
 
 from host.cli import main
 from lab.account import Account
+from lsi.bundle import write_bundle
 from lsi.topics import Kind
+from tests.bundles import small_files, small_manifest
 
 
 @pytest.fixture(params=["mosquitto", "embedded"])
@@ -33,6 +35,7 @@ def test_a_demo_prints_its_payloads_and_the_account(broker: str, capfd: pytest.C
     assert "demo #1  face yes (yes)" in payloads[0]
     assert "demo #2  face no (no)  Smiling -" in payloads[1]
     assert re.search(r"\| \d+ bytes, scan \d+\.\d ms, encode \d+\.\d ms$", payloads[0])
+    assert re.search(r"signed for this run with throwaway key [0-9A-F]{16}\n", out)
     assert re.search(r"mosquitto_sub -h 127\.0\.0\.1 -p \d+ -t 'lsi/#' -v", out)
     account = out.partition("What left the device")[2]
     topics = set(re.findall(r"lsi/v1/demo/(\w+)", account))
@@ -55,12 +58,22 @@ def test_an_unreadable_scene_ends_with_code_7(tmp_path: Path, capfd: pytest.Capt
 
 
 def test_a_device_that_cannot_start_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    files = small_files()
     bundle = tmp_path / "b.lsib"
-    bundle.write_bytes(b"no bundle")
+    bundle.write_bytes(write_bundle(small_manifest(files, compatible=("one-arm",)), files))
     assert main(["demo", "--frames", "1", "--bundle", str(bundle)]) == 3
     error = capfd.readouterr().err
-    assert "'lsi-edge run' ended with code 5" in error
-    assert "not a bundle archive" in error
+    assert "'lsi-edge run' ended with code 16" in error
+    assert "needs a board that provides one-arm" in error
+
+
+def test_what_is_no_bundle_is_not_signed_and_ends_with_code_5(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "b.lsib"
+    bundle.write_bytes(b"no bundle")
+    assert main(["demo", "--frames", "1", "--bundle", str(bundle)]) == 5
+    assert "not a bundle archive" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsi.archive import pack, unpack
-from lsi.bundle import REQUIRED, parse_bundle, read_bundle, write_bundle
+from lsi.bundle import REQUIRED, open_archive, parse_bundle, read_bundle, write_bundle
 from lsi.errors import BundleError, BundleNotFoundError, DigestMismatchError, ShapeMismatchError
 from lsi.manifest import MANIFEST, MANIFEST_DIGEST, canonical_json, manifest_digest
 from tests.bundles import NAMES, small_bundle, small_files, small_manifest, small_patterns
@@ -42,6 +42,38 @@ def test_a_missing_member_is_named(name: str) -> None:
     del members[name]
     with pytest.raises(DigestMismatchError, match=name):
         parse_bundle(pack(members), "small")
+
+
+def test_members_in_another_order_are_refused() -> None:
+    members = unpack(small_bundle(), "small")
+    with pytest.raises(DigestMismatchError, match="not in the order of a bundle"):
+        parse_bundle(pack(dict(reversed(members.items()))), "small")
+
+
+def test_a_manifest_with_blanks_is_refused_even_with_its_own_digest() -> None:
+    members = unpack(small_bundle(), "small")
+    manifest = members[MANIFEST].replace(b":", b": ", 1)
+    changed = {**members, MANIFEST: manifest, MANIFEST_DIGEST: manifest_digest(manifest)}
+    with pytest.raises(DigestMismatchError, match="canonical form"):
+        parse_bundle(pack(changed), "small")
+
+
+def test_a_manifest_nested_without_end_is_refused() -> None:
+    members = unpack(small_bundle(), "small")
+    manifest = b"[" * 100_000
+    changed = {**members, MANIFEST: manifest, MANIFEST_DIGEST: manifest_digest(manifest)}
+    with pytest.raises(BundleError, match="is not JSON"):
+        parse_bundle(pack(changed), "small")
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"inputs": [[1' + b"0" * 400 + b"]]}"])
+def test_numbers_and_nesting_beyond_bounds_are_refused(content: bytes) -> None:
+    with pytest.raises(ShapeMismatchError):
+        parse_bundle(small_bundle(golden=content), "small")
+
+
+def test_a_bundle_file_shows_no_content() -> None:
+    assert repr(open_archive(small_bundle(), Path("a/small.lsib"))) == "BundleFile(small.lsib, 9 members)"
 
 
 def test_a_surplus_member_is_refused() -> None:

@@ -1,8 +1,9 @@
 import pytest
 from jsonschema import Draft202012Validator
 
-from lsi.errors import BoardConfigError
-from lsi.schema import SCHEMA_NAMES, check, load_schema
+from lsi.errors import BoardConfigError, PayloadError
+from lsi.schema import SCHEMA_NAMES, check, decode_document, load_schema
+from tests.payloads import payload
 
 
 @pytest.mark.parametrize("name", SCHEMA_NAMES)
@@ -25,3 +26,10 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one() -> None:
 def test_many_reasons_are_counted_instead_of_listed() -> None:
     with pytest.raises(BoardConfigError, match="and 2 more"):
         check({}, "board", error=BoardConfigError, source="b.toml")
+
+
+@pytest.mark.parametrize("device", ["hall1\\n", "hall1 ", "\\nhall1"])
+def test_a_newline_at_the_end_of_a_name_is_not_overlooked(device: str) -> None:
+    text = payload().encode().decode().replace('"hall1"', f'"{device}"')
+    with pytest.raises(PayloadError, match="does not match"):
+        decode_document(text.encode(), "attr")

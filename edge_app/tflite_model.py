@@ -1,0 +1,85 @@
+"""A TFLite file on ai-edge-litert: loaded, and its tensors held to the manifest."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from lsi.bundle import Bundle
+from lsi.errors import BundleError, ShapeMismatchError
+
+_INT8: Final = np.iinfo(np.int8)
+_KNOWN_DTYPES: Final = frozenset({"float32", "int8", "int32"})
+"""int8 weights and activations, int32 biases and shapes; anything else was not made by us."""
+_EXPORT_AGAIN: Final = "export the bundle again."
+
+Details = Mapping[str, Any]
+"""One tensor as the runtime describes it."""
+
+
+class TfliteModel:
+    """The bundle's model on one thread, not yet held to its golden vectors.
+
+    Raises:
+        BundleError: The runtime cannot load the model.
+        ShapeMismatchError: Its tensors are not those that the manifest promises, or a
+            quantized one has scales or zero points that int8 arithmetic cannot have.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        try:
+            self._interpreter = Interpreter(model_content=bundle.model, num_threads=1)
+            # Before memory is allocated: afterwards kernels add tensors of their own.
+            tensors = self._interpreter.get_tensor_details()
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as cause:
+            found = f"The model of {bundle!r} does not load on this runtime."
+            raise BundleError(found, hint="export the bundle for this runtime.") from cause
+        outputs = len(bundle.attributes) + 1
+        self._input = _only_tensor(self._interpreter.get_input_details(), bundle.manifest.d)
+        self._output = _only_tensor(self._interpreter.get_output_details(), outputs)
+        for tensor in tensors:
+            _check_quantization(tensor)
+
+    def answer(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (K + 1,) for one measurement (d,)."""
+        self._interpreter.set_tensor(self._input, values[np.newaxis])
+        self._interpreter.invoke()
+        logits: NDArray[np.float32] = self._interpreter.get_tensor(self._output)[0]
+        return logits
+
+
+def _only_tensor(details: list[Details], width: int) -> int:
+    shapes = [(np.dtype(tensor["dtype"]), tuple(map(int, tensor["shape"]))) for tensor in details]
+    if shapes != [(np.dtype(np.float32), (1, width))]:
+        found = f"The model has tensors {shapes}, expected one float32 of shape (1, {width})."
+        raise ShapeMismatchError(found, hint=_EXPORT_AGAIN)
+    return int(details[0]["index"])
+
+
+def _check_quantization(tensor: Details) -> None:
+    dtype = np.dtype(tensor["dtype"]).name
+    quantization = tensor["quantization_parameters"]
+    scales, zero_points = quantization["scales"], quantization["zero_points"]
+    if dtype not in _KNOWN_DTYPES:
+        reason = f"type {dtype}"
+    elif dtype == "int8" and len(scales) == 0:
+        reason = "int8 without a scale"
+    elif not np.all(np.isfinite(scales) & (scales > 0)):
+        reason = "a scale that is not positive"
+    elif len(zero_points) != len(scales) or not np.all(
+        (zero_points >= _INT8.min) & (zero_points <= _INT8.max)
+    ):
+        reason = "a zero point outside int8"
+    elif len(scales) > 1 and len(scales) != _extent(tensor, quantization["quantized_dimension"]):
+        reason = f"{len(scales)} scales for shape {tuple(map(int, tensor['shape']))}"
+    else:
+        return
+    raise ShapeMismatchError(f"Tensor {tensor['name']!r} of the model has {reason}.", hint=_EXPORT_AGAIN)
+
+
+def _extent(tensor: Details, dimension: int) -> int:
+    shape = tensor["shape"]
+    return int(shape[dimension]) if 0 <= dimension < len(shape) else 0

@@ -1,0 +1,35 @@
+"""A signed copy of a bundle for one run: for the demo and for tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsi.bundle import open_bundle
+from lsi.key_files import write_key_pair
+from lsi.minisign import SecretKey
+from lsi.trust import sign_bundle
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCopy:
+    """Where the copy and the public key lie."""
+
+    bundle: Path
+    public_key: Path
+    key_name: str
+
+
+def signed_copy(bundle: Path, folder: Path) -> SignedCopy:
+    """Sign a copy of ``bundle`` in ``folder`` with a key that is made for it.
+
+    The secret key stays in ``folder`` (mode 0600) and ends with it.
+
+    Raises:
+        BundleError: Not a bundle.
+        KeyFileError: ``folder`` cannot be written to, or holds a key already.
+    """
+    key = SecretKey.generate()
+    file = open_bundle(bundle)
+    _, public = write_key_pair(key, folder / "throwaway")
+    copy = folder / bundle.name
+    copy.write_bytes(sign_bundle(file, key))
+    return SignedCopy(copy, public, key.public_key.name)

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Installs the Debian packages that tests use, where they are missing and that is allowed; says so in one line otherwise.
+set -eu
+PATH="$PATH:/usr/sbin"
+missing=""
+for package in mosquitto minisign; do # each brings a command of its own name
+    command -v "$package" >/dev/null 2>&1 || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+    as_root="sudo -n"
+    sudo -n true 2>/dev/null || as_root="none"
+fi
+if [ "$as_root" != none ] && command -v apt-get >/dev/null 2>&1; then
+    echo "Installing from Debian:$missing ..."
+    # shellcheck disable=SC2086 # several words on purpose
+    if { $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends $missing; } >/dev/null 2>&1; then
+        exit 0
+    fi
+fi
+echo "Not installed:$missing. The tests that need them are skipped. Try: sudo apt install$missing"
