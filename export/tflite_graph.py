@@ -4,6 +4,7 @@ Ref: TensorFlow Lite schema, version 3 (``schema.fbs``); the object API is the o
 ``ai_edge_litert`` generates from it. Only what a measurement encoder needs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ FILE_ID: Final = b"TFL3"
 SCHEMA_VERSION: Final = 3
 HIGHEST_OLD_CODE: Final = 127
 """Readers of old files look at a signed byte; larger operator codes show there as this."""
+SHARED_MAX_BYTES: Final = 1 << 16
+"""Longer vectors are weights, of which no two are alike."""
 
 _TYPES: Final = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
@@ -47,7 +50,13 @@ class Graph:
 
     def variable(self, name: str, width: int, dtype: type, affine: Affine | None = None) -> int:
         """A tensor (1, ``width``) that an operator fills; returns its index."""
-        return self._add(name, (1, width), np.dtype(dtype), 0, affine)
+        return self.activation(name, (1, width), dtype, affine)
+
+    def activation(
+        self, name: str, shape: tuple[int, ...], dtype: type = np.float32, affine: Affine | None = None
+    ) -> int:
+        """A tensor of any ``shape`` that an operator fills; returns its index."""
+        return self._add(name, shape, np.dtype(dtype), 0, affine)
 
     def constant(self, name: str, values: NDArray[Any], affine: Affine | None = None) -> int:
         """A tensor with stored values; returns its index."""
@@ -57,9 +66,17 @@ class Graph:
         return self._add(name, values.shape, values.dtype, len(self._buffers) - 1, affine)
 
     def operator(
-        self, code: int, version: int, inputs: list[int], output: int, options: tuple[int, Any] | None = None
+        self,
+        code: int,
+        version: int,
+        inputs: list[int],
+        output: int | Sequence[int],
+        options: tuple[int, Any] | None = None,
     ) -> None:
-        """Append an operator. ``options`` are its union tag and object, where it has some."""
+        """Append an operator. ``options`` are its union tag and object, where it has some.
+
+        ``output`` is one tensor or several; an input of -1 is an optional one that is left out.
+        """
         if (code, version) not in self._codes:
             self._codes.append((code, version))
         tag, content = options if options is not None else (schema.BuiltinOptions.NONE, None)
@@ -67,18 +84,18 @@ class Graph:
             schema.OperatorT(
                 opcodeIndex=self._codes.index((code, version)),
                 inputs=np.array(inputs, np.int32),
-                outputs=np.array([output], np.int32),
+                outputs=_indices(output),
                 builtinOptionsType=tag,
                 builtinOptions=content,
             )
         )
 
-    def to_bytes(self, source: int, sink: int) -> bytes:
-        """The file whose input is tensor ``source`` and whose output is tensor ``sink``."""
+    def to_bytes(self, source: int, sink: int | Sequence[int]) -> bytes:
+        """The file whose input is tensor ``source`` and whose outputs are ``sink``, one or several."""
         subgraph = schema.SubGraphT(
             tensors=self._tensors,
             inputs=np.array([source], np.int32),
-            outputs=np.array([sink], np.int32),
+            outputs=_indices(sink),
             operators=self._operators,
             name="main",
         )
@@ -89,7 +106,7 @@ class Graph:
             description=self.description,
             buffers=self._buffers,
         )
-        builder = flatbuffers.Builder(1024)
+        builder = _SharingBuilder(sum(len(stored.data) for stored in self._buffers[1:]) + 1024)
         builder.Finish(model.Pack(builder), file_identifier=FILE_ID)
         return bytes(builder.Output())
 
@@ -107,6 +124,27 @@ class Graph:
             )
         self._tensors.append(tensor)
         return len(self._tensors) - 1
+
+
+class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc] # flatbuffers ships no types
+    """Writes equal small vectors once: every row of int8 weights has its own zero point, always 0."""
+
+    def __init__(self, expected_bytes: int) -> None:
+        super().__init__(expected_bytes)
+        self._written: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: NDArray[Any]) -> int:  # noqa: N802 - a method of flatbuffers
+        """Offset of a vector with the values of ``x``."""
+        if x.nbytes > SHARED_MAX_BYTES:
+            return int(super().CreateNumpyVector(x))
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._written:
+            self._written[key] = int(super().CreateNumpyVector(x))
+        return self._written[key]
+
+
+def _indices(tensors: int | Sequence[int]) -> NDArray[np.int32]:
+    return np.atleast_1d(np.array(tensors, np.int32))
 
 
 def _operator_code(code: int, version: int) -> Any:  # noqa: ANN401 - the generated schema is untyped
