@@ -7,16 +7,21 @@ from typing import Final
 
 from lsi.errors import ConfigError
 
-HELP: str = "write a checkpoint as a bundle"
+HELP: str = "write a checkpoint as a bundle, or the paper's weights as a TFLite file"
 EXAMPLE: Final = "example: lsi export checkpoints/lite16.npz -o attr-lite-16-0.1.0.lsib --created 2026-11-22"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lsi export`` to its parser."""
     parser.epilog = EXAMPLE
-    parser.add_argument("checkpoint", type=Path, help="file written by 'lsi train attributes'")
+    parser.add_argument("checkpoint", type=Path, help="from 'lsi train attributes' or 'lsi import-paper'")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="BUNDLE", help=".lsib file to write"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=".lsib; .tflite for the paper's weights",
     )
     parser.add_argument("--float", dest="is_float", action="store_true", help="float32 model instead of int8")
     parser.add_argument("--name", help="name in the manifest (default attr-lite-D)")
@@ -24,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--created", metavar="YYYY-MM-DD", help="date in the manifest (default today)")
     parser.add_argument(
         "--labelled", type=Path, metavar="FILE", help=".npz of measurements and labels: AUC before and after"
+    )
+    parser.add_argument(
+        "--attributes", metavar="A,B", help="paper's weights only: these logits and no latent in the file"
     )
     parser.add_argument("--force", action="store_true", help="replace an existing file")
 
@@ -36,8 +44,41 @@ def run(arguments: argparse.Namespace) -> int:
         DataError: The checkpoint or the labelled measurements cannot be used.
         BundleError: Name or version do not fit the manifest's schema.
     """
-    created = _date(arguments.created)
     _require_flatbuffers()
+    from training.paper_weights import is_paper_weights  # noqa: PLC0415 - keeps 'lsi --help' quick
+
+    if is_paper_weights(arguments.checkpoint):
+        return _export_paper(arguments)
+    return _export_attributes(arguments)
+
+
+def _export_paper(arguments: argparse.Namespace) -> int:
+    """The paper's encoder as a TFLite file: no bundle carries a latent yet."""
+    from export.paper_export import paper_model  # noqa: PLC0415 - needs flatbuffers
+    from export.paper_tflite import Recipe  # noqa: PLC0415 - same
+    from export.write_bundle import save_new  # noqa: PLC0415 - same
+    from training.paper_weights import load_paper_weights  # noqa: PLC0415 - same
+
+    if arguments.output.suffix != ".tflite":
+        found = (
+            f"{arguments.output}: the paper's weights become a TFLite file, not a bundle, in this version."
+        )
+        raise ConfigError(found, hint="-o NAME.tflite")
+    attributes = None if arguments.attributes is None else arguments.attributes.split(",")
+    recipe = Recipe.FLOAT32 if arguments.is_float else Recipe.INT8
+    model = paper_model(load_paper_weights(arguments.checkpoint), recipe, attributes)
+    save_new(model, arguments.output, replaces=arguments.force)
+    outputs = (
+        "offset, and logits where there is a head"
+        if attributes is None
+        else f"{len(attributes)} logits, no latent"
+    )
+    print(f"wrote {arguments.output}: {len(model)} bytes, {recipe}, {outputs}")
+    return 0
+
+
+def _export_attributes(arguments: argparse.Namespace) -> int:
+    created = _date(arguments.created)
     from export.parity import labelled_parity, read_labelled  # noqa: PLC0415 - needs flatbuffers
     from export.write_bundle import Identity, export_bundle, save_new  # noqa: PLC0415 - needs flatbuffers
     from lsi.bundle import parse_bundle  # noqa: PLC0415 - same
