@@ -18,6 +18,7 @@ from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle, parse_bundle
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import ShapeMismatchError
+from lsi.manifest import canonical_json
 from lsi.measurement import Measurement
 from lsi.payload import AttributePayload
 from lsi.status import HealthPayload, InfoPayload
@@ -73,8 +74,14 @@ class FixedEncoder:
 class Bench:
     """A service on the simulated board with a small bundle and given scenes."""
 
-    def __init__(self, scenes: Sequence[NDArray[np.float32]], board: Board = BOARD, **config: object) -> None:
-        self.bundle = parse_bundle(small_bundle(), "small")
+    def __init__(
+        self,
+        scenes: Sequence[NDArray[np.float32]],
+        board: Board = BOARD,
+        bundle: bytes | None = None,
+        **config: object,
+    ) -> None:
+        self.bundle = parse_bundle(bundle or small_bundle(), "small")
         self.publisher = RecordingPublisher()
         self.encoder = FixedEncoder(self.bundle)
         self.rig: Rig = open_rig(board, SceneLight(scenes))
@@ -134,6 +141,14 @@ def test_a_narrower_policy_narrows_payload_and_info() -> None:
     bench.run()
     assert set(bench.payloads[0].attributes) == {"Eyeglasses"}
     assert InfoPayload.decode(bench.publisher.sent[0][1]).attributes == ("Eyeglasses",)
+
+
+def test_a_bundle_may_narrow_the_policy_of_the_device() -> None:
+    narrow = small_bundle(policy=canonical_json({"mode": "attr-lite", "attributes": ["Smiling"]}))
+    bench = Bench([BRIGHT], bundle=narrow)
+    bench.run()
+    assert set(bench.payloads[0].attributes) == {"Smiling"}
+    assert InfoPayload.decode(bench.publisher.sent[0][1]).attributes == ("Smiling",)
 
 
 def test_two_starts_never_share_a_stream() -> None:

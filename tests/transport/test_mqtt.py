@@ -114,6 +114,26 @@ def test_a_missing_broker_is_said_once_and_found_when_it_comes(
     assert "Try: check that it runs" in said[0]
 
 
+def test_attempt_after_attempt_is_said_only_once(caplog: pytest.LogCaptureFixture) -> None:
+    attempts, fourth = iter(range(1000)), threading.Event()
+
+    def count(low: float, _: float) -> float:
+        if next(attempts) == 3:
+            fourth.set()
+        return low / 500
+
+    recorder = Recorder()
+    address = BrokerAddress("127.0.0.1", free_port(), None)
+    link = MqttLink(address, "alone", events=recorder.events, backoff=Backoff(count))
+    with caplog.at_level(logging.INFO):
+        link.start()
+        assert fourth.wait(TIMEOUT_S)
+        link.stop()
+    assert caplog.text.count("is away") == 1
+    assert recorder.state() is LinkState.AWAY
+    assert recorder.states.empty()
+
+
 def test_a_broker_that_refuses_us_is_said_with_what_to_try(caplog: pytest.LogCaptureFixture) -> None:
     with refusing_broker() as port, caplog.at_level(logging.WARNING):
         recorder = Recorder()
