@@ -1,6 +1,5 @@
 """``AppConfig``: the operator's TOML file, checked and frozen."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +9,10 @@ from lsi.attributes import ATTR_LITE
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import AppConfigError
 from lsi.schema import check
+from lsi.toml_file import read_toml
 from transport.broker import DEFAULT_KEEPALIVE_S, PORT, TLS_PORT, BrokerAddress, TlsSettings
 
 DEFAULT_INTERVAL_S: Final = 1.0
-MAX_CONFIG_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,12 @@ def load_config(path: Path) -> AppConfig:
             wrong; the message names file and key.
         DisclosureError: The policy asks for more than its mode lets out.
     """
-    document = _read(path)
+    document = read_toml(
+        path,
+        "Configuration",
+        error=AppConfigError,
+        hint="--config FILE (see docs/reference/configuration.md).",
+    )
     check(document, "app-config", error=AppConfigError, source=str(path))
     mqtt = document["mqtt"]
     tls = _tls(mqtt.get("tls", {"mode": "system"}), path.parent)
@@ -71,21 +75,6 @@ def load_config(path: Path) -> AppConfig:
         interval_s=float(document.get("scan", {}).get("interval_s", DEFAULT_INTERVAL_S)),
         trust=_trust(document.get("trust", {}), path.parent),
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_CONFIG_BYTES + 1)
-    except OSError as cause:
-        found = f"Configuration {path} cannot be read ({cause.strerror})."
-        raise AppConfigError(found, hint="--config FILE (see docs/reference/configuration.md).") from cause
-    if len(text) > MAX_CONFIG_BYTES:
-        raise AppConfigError(f"Configuration {path} is longer than {MAX_CONFIG_BYTES} bytes.")
-    try:
-        return tomllib.loads(text.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise AppConfigError(f"Configuration {path} is not TOML: {cause}.") from cause
 
 
 def _board(board: str, base: Path) -> str:

@@ -1,6 +1,5 @@
 """Checkpoint to bundle: same checkpoint, same date, same bytes."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +24,7 @@ from lsi.bundle import (
 )
 from lsi.errors import ConfigError
 from lsi.manifest import BundleManifest, FileEntry, canonical_json, content_id_of
+from lsi.whole_file import whole_file
 from training.checkpoint import Checkpoint
 
 MODE: Final = "attr-lite"
@@ -126,12 +126,8 @@ def save_new(content: bytes, path: Path, *, replaces: bool) -> None:
         raise ConfigError(f"{path} exists.", hint="another name, or --force to replace it.")
     if not path.parent.is_dir():
         raise ConfigError(f"There is no folder {path.parent}.", hint="make it first, or name another.")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def _random_inputs(checkpoint: Checkpoint) -> NDArray[np.float32]:

@@ -1,19 +1,17 @@
 """``Board``: the electrician's file ``hardware/boards/*.toml``, checked and frozen."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from lsi.errors import BoardConfigError
 from lsi.measurement import ScanPlan
 from lsi.schema import check
 from lsi.sensor import SensorModel
+from lsi.toml_file import read_toml
 from lsi.units import us_to_ns
-
-MAX_BOARD_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,8 @@ def find_board(name: str) -> Board:
     if name not in known:
         found = f"There is no shipped board '{name}'."
         raise BoardConfigError(found, hint=f"one of {', '.join(known)}, or the path of a .toml file.")
-    return parse_board((shipped / f"{name}.toml").read_text("utf-8"), f"board '{name}'")
+    with resources.as_file(shipped / f"{name}.toml") as path:
+        return load_board(path)
 
 
 def load_board(path: Path) -> Board:
@@ -88,28 +87,13 @@ def load_board(path: Path) -> Board:
         BoardConfigError: Not readable, not TOML, or a key that is unknown, missing or
             wrong; the message names file and key.
     """
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BOARD_BYTES + 1)
-    except OSError as cause:
-        found = f"Board file {path} cannot be read ({cause.strerror})."
-        raise BoardConfigError(
-            found, hint="the path of a file like hardware/boards/sim-mcp3208.toml."
-        ) from cause
-    if len(text) > MAX_BOARD_BYTES:
-        raise BoardConfigError(f"Board file {path} is longer than {MAX_BOARD_BYTES} bytes.")
-    try:
-        return parse_board(text.decode(), str(path))
-    except UnicodeDecodeError as cause:
-        raise BoardConfigError(f"Board file {path} is not UTF-8 text.") from cause
+    hint = "a file like hardware/boards/sim-mcp3208.toml."
+    document = read_toml(path, "Board file", error=BoardConfigError, hint=hint)
+    return parse_board(document, str(path))
 
 
-def parse_board(text: str, source: str) -> Board:
-    """Check the text of a board file; see :func:`load_board`."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as cause:
-        raise BoardConfigError(f"{source} is not TOML: {cause}.") from cause
+def parse_board(document: Mapping[str, Any], source: str) -> Board:
+    """Check a parsed board file; see :func:`load_board`."""
     check(document, "board", error=BoardConfigError, source=source)
     if document["simulated"] != ("simulation" in document):
         found = f"{source}: simulated = {str(document['simulated']).lower()} does not fit its sections."

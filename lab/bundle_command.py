@@ -7,8 +7,7 @@ import argparse
 import datetime as dt
 import json
 import os
-import secrets
-import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from lsi.key_files import read_public_key, read_secret_key, write_key_pair
 from lsi.mask_rank import check_mask_rank
 from lsi.minisign import SecretKey
 from lsi.trust import sign_bundle
+from lsi.whole_file import whole_file
 
 HELP = "make keys, sign, inspect, verify and compare bundles"
 SIMULATED_BOARD: Final = "sim-mcp3208"
@@ -162,19 +162,13 @@ def _output(bundle: Path, output: Path | None) -> Path:
 
 def _replace(path: Path, content: bytes, *, like: Path) -> None:
     """Write ``path`` in one step, with the mode of ``like``; a power cut leaves old or new."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with unfinished.open("xb") as file:
+        with whole_file(path) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(like, unfinished)
-        unfinished.replace(path)
+            os.fchmod(file.fileno(), stat.S_IMODE(like.stat().st_mode))
     except OSError as cause:
         found = f"{path} cannot be written ({cause.strerror})."
         raise ConfigError(found, hint="a folder that exists and may be written to.") from cause
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 _ACTIONS: Final = (

@@ -1,8 +1,6 @@
 """What a training run leaves behind: one ``.npz`` without pickle, readable without PyTorch."""
 
-import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from lsi.attributes import AttributeSchema
 from lsi.errors import DataError
 from lsi.frozen import frozen_array
 from lsi.patterns import PatternSet
+from lsi.whole_file import whole_file
 from training.damaged_npz import DAMAGED_NPZ
 from training.read_out import Dense, ReadOutWeights
 
@@ -57,15 +56,9 @@ class Checkpoint:
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write ``path`` in one step: a reader sees the old file or the new one, never half of one."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **_arrays(checkpoint))
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(buffer.getvalue())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **_arrays(checkpoint))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

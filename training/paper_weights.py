@@ -4,7 +4,6 @@ Source of names and shapes: ``vccimaging/latent-imaging`` with its default optio
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from lsi.errors import DataError
 from lsi.frozen import frozen_array
 from lsi.patterns import PatternSet
+from lsi.whole_file import whole_file
 from training.damaged_npz import DAMAGED_NPZ
 
 FORMAT: Final = "lsi.paper/1"
@@ -161,14 +161,9 @@ class PaperWeights:
 def save_paper_weights(weights: PaperWeights, path: Path) -> None:
     """Write ``path`` in one step: a reader sees the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            # Not compressed: float weights would shrink by 7 % only.
-            np.savez(file, allow_pickle=False, **_arrays(weights))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        # Not compressed: float weights would shrink by 7 % only.
+        np.savez(file, allow_pickle=False, **_arrays(weights))
 
 
 def load_paper_weights(path: Path) -> PaperWeights:

@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import shlex
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ from lsi.measurement import SAMPLES_PER_BLOCK
 from lsi.patterns import PatternSet
 from lsi.schema import check
 from lsi.sensor import SensorModel
+from lsi.toml_file import read_toml
 
 if TYPE_CHECKING:
     from training.assess import Assessment
@@ -95,13 +95,8 @@ def read_sensor(board: Path) -> tuple[SensorModel, int]:
     Raises:
         BoardConfigError: No such file, not TOML, or it breaks the schema of board files.
     """
-    try:
-        document = tomllib.loads(board.read_text("utf-8"))
-    except OSError as cause:
-        found = f"No readable board file at {board} ({cause.strerror})."
-        raise BoardConfigError(found, hint="hardware/boards/ holds some.") from cause
-    except ValueError as cause:
-        raise BoardConfigError(f"{board} is not TOML ({cause}).") from cause
+    hint = "a file like hardware/boards/sim-mcp3208.toml."
+    document = read_toml(board, "Board file", error=BoardConfigError, hint=hint)
     check(document, "board", error=BoardConfigError, source=str(board))
     return SensorModel(**document["sensor"]), SAMPLES_PER_BLOCK * document["scan"]["blocks_per_pattern"]
 

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.board import find_board, load_board, parse_board
+from firmware.board import find_board, load_board
 from lsi.errors import BoardConfigError
 from tests.lsi.test_sensor import BOARD
 
@@ -67,6 +67,9 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=120))
-def test_any_text_is_refused_with_a_reason(text: str) -> None:
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_is_refused_with_a_reason(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "any.toml"
+    path.write_text(text, "utf-8")
     with pytest.raises(BoardConfigError):
-        parse_board(text, "x")
+        load_board(path)
