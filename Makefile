@@ -49,7 +49,7 @@ lint: $(VENV)/.dev ## ruff, mypy strict, import-linter
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.dev ## the figures that need no data
-	@$(BIN)/python -m benchmarks.scan_cost
+	@for name in scan_cost bundle_load start_up; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 wheels: $(VENV)/.dev ## build both distributions into dist/
 	@$(BIN)/python -m build --quiet --wheel --outdir dist .
