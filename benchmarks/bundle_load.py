@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.report import Figure, report
 from edge_app.admission import Check, Terms, admit
-from firmware.board import find_board
+from firmware.board import SIMULATED_BOARD, find_board
 from lab.bundles import shipped_bundle
 from lab.signed_copy import SignedCopy, signed_copy
 from lsi.disclosure import PayloadMode
@@ -72,7 +72,7 @@ def _in_a_process(signed: SignedCopy) -> dict[str, float]:
 
 def _one_load(bundle: Path, key: Path) -> dict[str, float]:
     """Wall-clock milliseconds of each check of one load, and of the floor."""
-    board, today = find_board("sim-mcp3208"), dt.datetime.now(dt.UTC).date()
+    board, today = find_board(SIMULATED_BOARD), dt.datetime.now(dt.UTC).date()
     marks = [time.perf_counter_ns()]
     terms = Terms((read_public_key(key),), False, board.provides, PayloadMode.ATTR_LITE, today)
     admit(bundle, terms, lambda _check, _remark: marks.append(time.perf_counter_ns()))

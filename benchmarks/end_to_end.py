@@ -18,15 +18,15 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.report import Figure, report
-from firmware.board import find_board
+from firmware.board import SIMULATED_BOARD, find_board
 from lab.bench_rig import chain_logits, ideal_logits
 from lab.bundles import FLOAT_TWIN, shipped_bundle
+from lab.evaluate_command import tell
 from lab.evaluation import AnswerPath, Answers, answers_of, attribute_figures, chosen_rows, presence_figures
 from lsi.bundle import Bundle, read_bundle
 from lsi.errors import DataError
 from training.data import DataFile, open_data
 
-BOARD: Final = "sim-mcp3208"
 POINTS: Final = 100.0
 MAX_LOSS_POINTS: Final = 0.5
 
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = chosen_rows(faces, parsed.part, parsed.limit)
     bench = partial(_quality, Pictures(faces, rows, others, chosen_rows(others, "all", parsed.limit)))
     bundle, twin = read_bundle(shipped_bundle()), read_bundle(shipped_bundle(FLOAT_TWIN))
-    chain = bench("chain", bundle, partial(chain_logits, bundle, find_board(BOARD)))
+    chain = bench("chain", bundle, partial(chain_logits, bundle, find_board(SIMULATED_BOARD)))
     int8 = bench("int8 on exact ratios", bundle, partial(ideal_logits, bundle))
     exact = bench("float on exact ratios", twin, partial(ideal_logits, twin))
     print(report("end_to_end", _figures(chain, int8, exact), as_json=parsed.json))
@@ -76,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _quality(pictures: Pictures, name: str, bundle: Bundle, path: AnswerPath) -> Quality:
     outputs = len(bundle.attributes) + 1
-    tell = partial(_tell, name)
-    seen = answers_of(pictures.faces, pictures.face_rows, outputs, path, tell)
-    unseen = answers_of(pictures.others, pictures.other_rows, outputs, path, tell)
+    progress = partial(tell, name)
+    seen = answers_of(pictures.faces, pictures.face_rows, outputs, path, progress)
+    unseen = answers_of(pictures.others, pictures.other_rows, outputs, path, progress)
     if seen.dropped:
         print(f"{name}: {seen.dropped} of {len(pictures.face_rows)} scans dropped", file=sys.stderr)
     attributes = attribute_figures(bundle, pictures.faces, pictures.face_rows, _answered(seen))
@@ -141,10 +141,6 @@ def _figures(chain: Quality, int8: Quality, exact: Quality) -> list[Figure]:
             loss_points <= MAX_LOSS_POINTS, {"of_which_int8": quantization_points},
         ),
     ]  # fmt: skip
-
-
-def _tell(name: str, done: int, total: int) -> None:
-    print(f"\r{name}: {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

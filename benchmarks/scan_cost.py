@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.report import Figure, report
 from edge_app.walsh import walsh_patterns
-from firmware.board import find_board
+from firmware.board import SIMULATED_BOARD, find_board
 from firmware.correction import correct
 from firmware.drivers.mcp3208 import TwoArmMcp3208
 from firmware.factory import open_rig
@@ -25,7 +25,7 @@ from firmware.sim.clock import SimClock
 from lsi.patterns import PatternSet
 from lsi.units import NS_PER_MS
 
-BOARD: Final = find_board("sim-mcp3208")
+BOARD: Final = find_board(SIMULATED_BOARD)
 ROUNDS: Final = 200
 _ON: Final = b"\x00\x04\x00"
 _OFF: Final = b"\x00\x00\x40"

@@ -20,7 +20,7 @@ from edge_app.publisher import MqttPublisher, PrintingPublisher
 from edge_app.scan_report import ScanReport
 from edge_app.service import Parts, Service
 from edge_app.walsh import walsh_patterns
-from firmware.board import Board, find_board
+from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.correction import correct
 from firmware.factory import LightStream, Rig, open_rig
 from lsi.bundle import read_bundle
@@ -28,7 +28,6 @@ from lsi.errors import LowLightError, LsiError, SaturationError, SceneError
 from transport.broker import TlsSettings
 
 DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
-SIMULATED_BOARD: Final = "sim-mcp3208"
 INTERRUPTED: Final = 130
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TextIO
 
 from lsi.topics import QOS, RETAINED, Availability, Kind, Topic
-from transport.broker import BrokerAddress, LinkState, Message
+from transport.broker import BrokerAddress, Message
 from transport.mqtt import LinkEvents, MqttLink
 
 
@@ -65,11 +65,6 @@ class MqttPublisher:
     def reconnects(self) -> int:
         """Connections made after the first."""
         return 0 if self._link is None else self._link.reconnects
-
-    @property
-    def state(self) -> LinkState:
-        """What the link is doing."""
-        return LinkState.CONNECTING if self._link is None else self._link.state
 
     def close(self) -> None:
         """Say "offline" and disconnect."""

@@ -25,6 +25,9 @@ class WallClock(Protocol):
 class SystemWallClock:
     """The kernel's clock. A Raspberry Pi has no battery-backed clock of its own."""
 
+    def __init__(self) -> None:
+        self._adjtimex = ctypes.CDLL(None).adjtimex
+
     def timestamp(self) -> str:
         """RFC 3339 UTC with milliseconds."""
         now = dt.datetime.now(dt.UTC)
@@ -32,5 +35,5 @@ class SystemWallClock:
 
     def source(self) -> str:
         """Ask the kernel (adjtimex with nothing to change)."""
-        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+        state = self._adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
         return "ntp" if 0 <= state < _TIME_ERROR else "unsynced"

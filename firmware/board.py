@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from lsi.errors import BoardConfigError
 from lsi.measurement import ScanPlan
@@ -12,6 +12,9 @@ from lsi.schema import check
 from lsi.sensor import SensorModel
 from lsi.toml_file import read_toml
 from lsi.units import us_to_ns
+
+SIMULATED_BOARD: Final = "sim-mcp3208"
+"""The shipped board whose controller and converter are simulated."""
 
 
 @dataclass(frozen=True, slots=True)

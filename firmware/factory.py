@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from firmware.board import Board, Simulation
+from firmware.board import SIMULATED_BOARD, Board, Simulation
 from firmware.drivers.dlpc900 import Dlpc900
 from firmware.drivers.mcp3208 import TwoArmMcp3208
 from firmware.scan import ScanParts, run_scan, with_dark_references
@@ -75,7 +75,7 @@ def open_rig(board: Board, light: LightSource | None = None) -> Rig:
     """
     if board.simulation is None:
         found = f"Board '{board.name}' is not simulated, and this version has no adapters for real buses."
-        raise BoardConfigError(found, hint='--simulate, or board = "sim-mcp3208".')
+        raise BoardConfigError(found, hint=f'--simulate, or board = "{SIMULATED_BOARD}".')
     return _simulated(board, board.simulation, light or StillLight(smooth_field()))
 
 

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -35,8 +36,12 @@ class ScanParts:
     clock: Clock
 
 
+@lru_cache(maxsize=2)
 def with_dark_references(patterns: PatternSet) -> PatternSet:
-    """The sequence of one scan: all-off, all-on, then the masks."""
+    """The sequence of one scan: all-off, all-on, then the masks.
+
+    Remembered: building and hashing it is work that a scan should not do again.
+    """
     flat = np.zeros((DARK_PATTERNS, *patterns.shape[1:]), np.bool_)
     flat[1] = True
     return PatternSet(np.concatenate([flat, patterns.masks]))

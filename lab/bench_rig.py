@@ -10,39 +10,12 @@ from edge_app.encoder import TfliteEncoder
 from firmware.board import Board
 from firmware.correction import correct
 from firmware.factory import open_rig
+from firmware.sim.light import LightSequence
 from lsi.bundle import Bundle
 from lsi.errors import LowLightError, SaturationError
 from lsi.measurement import Measurement
 
 Field = NDArray[np.float32]
-
-
-class SceneLight:
-    """``LightSource`` that shows one field after another."""
-
-    def __init__(self, fields: Iterable[Field]) -> None:
-        self._fields = iter(fields)
-        self._field: Field = np.zeros((1, 1), np.float32)
-        self._revision = 0
-
-    @property
-    def field(self) -> Field:
-        """The field shown now."""
-        return self._field
-
-    @property
-    def revision(self) -> int:
-        """Fields shown so far."""
-        return self._revision
-
-    def advance(self) -> bool:
-        """Show the next field."""
-        following = next(self._fields, None)
-        if following is None:
-            return False
-        self._field = following
-        self._revision += 1
-        return True
 
 
 def with_power(board: Board, power_nw: float) -> Board:
@@ -58,7 +31,7 @@ def chain_logits(
     ``None`` stands for a scan that was dropped because of too much or too little light.
     """
     encoder = TfliteEncoder(bundle)
-    with open_rig(board, SceneLight(fields)) as rig:
+    with open_rig(board, LightSequence(fields)) as rig:
         rig.load(bundle.patterns)
         while rig.next_scene():
             raw, dark = rig.scan(bundle.patterns)

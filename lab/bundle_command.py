@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_app.admission import Check, Terms, admit
-from firmware.board import find_board
+from firmware.board import SIMULATED_BOARD, find_board
 from lab.bundle_report import as_lines, describe, differences
 from lsi.bundle import contents_of, open_bundle
 from lsi.disclosure import PayloadMode
@@ -26,7 +26,6 @@ from lsi.trust import sign_bundle
 from lsi.whole_file import whole_file
 
 HELP = "make keys, sign, inspect, verify and compare bundles"
-SIMULATED_BOARD: Final = "sim-mcp3208"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from firmware.board import SIMULATED_BOARD
 from firmware.sim.light import encode_light_frame
 from host.listen_line import attribute_line
 from lab.account import Account
@@ -124,7 +125,7 @@ def _device(text: str, folder: Path, log: IO[bytes]) -> Iterator[subprocess.Pope
 def _config(settings: DemoSettings, signed: SignedCopy, broker: LoopbackBroker) -> str:
     return (
         f'device_id = "{DEVICE_ID}"\n'
-        f'board = "sim-mcp3208"\n'
+        f'board = "{SIMULATED_BOARD}"\n'
         f"bundle = {json.dumps(str(signed.bundle))}\n"
         f'mqtt = {{ host = "{broker.host}", port = {broker.port}, tls = {{ mode = "off" }} }}\n'
         f"scan = {{ interval_s = {settings.interval_s} }}\n"

@@ -6,16 +6,15 @@ import math
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from firmware.board import find_board
+from firmware.board import SIMULATED_BOARD, find_board
 from lab.bench_rig import chain_logits, ideal_logits, with_power
 from lab.evaluation import answers_of, attribute_figures, chosen_rows, presence_figures
 from lsi.bundle import Bundle, read_bundle
 from training.data import open_data
 
 HELP = "evaluate a bundle on a data file through simulated optics, converter, correction and TFLite"
-SIMULATED_BOARD: Final = "sim-mcp3208"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +60,7 @@ def evaluate(bundle: Bundle, arguments: argparse.Namespace) -> dict[str, Any]:
     outputs = len(bundle.attributes) + 1
     faces = open_data(arguments.data)
     rows = chosen_rows(faces, arguments.part, arguments.limit)
-    answers = answers_of(faces, rows, outputs, path, partial(_tell, arguments.data.name))
+    answers = answers_of(faces, rows, outputs, path, partial(tell, arguments.data.name))
     result: dict[str, Any] = {
         "bundle": f"{bundle.manifest.name} {bundle.manifest.version} {bundle.manifest.short_id}",
         "data": arguments.data.name,
@@ -78,9 +77,9 @@ def evaluate(bundle: Bundle, arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.nonfaces is not None:
         others = open_data(arguments.nonfaces)
         chosen = chosen_rows(others, arguments.part, arguments.limit)
-        tell = partial(_tell, arguments.nonfaces.name)
+        progress = partial(tell, arguments.nonfaces.name)
         result["presence"] = presence_figures(
-            bundle, answers, answers_of(others, chosen, outputs, path, tell)
+            bundle, answers, answers_of(others, chosen, outputs, path, progress)
         )
     return result
 
@@ -94,7 +93,8 @@ def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _tell(name: str, done: int, total: int) -> None:
+def tell(name: str, done: int, total: int) -> None:
+    """Progress on one line of standard error."""
     print(f"\r{name}: {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 

@@ -16,11 +16,6 @@ def us_to_ns(duration_us: float) -> int:
     return round(duration_us * NS_PER_US)
 
 
-def s_to_ns(duration_s: float) -> int:
-    """Seconds to whole nanoseconds."""
-    return round(duration_s * NS_PER_S)
-
-
 def nw_to_w(power_nw: float) -> float:
     """Nanowatts to watts."""
     return power_nw * W_PER_NW

@@ -8,6 +8,7 @@ Luminance is linear; 1 is white. Frames come from outside and are checked.
 """
 
 import struct
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final, Protocol
 
 import numpy as np
@@ -61,36 +62,43 @@ class StillLight:
         return True
 
 
-class LightStream:
-    """Light frames from a binary stream, one per scene; dark before the first.
+class LightSequence:
+    """One field after another; dark before the first, and the last one stays."""
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        self._fields = iter(fields)
+        self._field = _checked(np.zeros((DEFAULT_SIDE_PX, DEFAULT_SIDE_PX), np.float32))
+        self._revision = 0
+
+    @property
+    def field(self) -> Field:
+        """The field shown now."""
+        return self._field
+
+    @property
+    def revision(self) -> int:
+        """Fields shown so far."""
+        return self._revision
+
+    def advance(self) -> bool:
+        """Show the next field."""
+        following = next(self._fields, None)
+        if following is None:
+            return False
+        self._field = _checked(following)
+        self._revision += 1
+        return True
+
+
+class LightStream(LightSequence):
+    """Light frames from a binary stream, one per scene; waiting for a frame blocks.
 
     Raises:
         FrameError: From :meth:`advance`: a frame that is cut off or makes no sense.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._field = _checked(np.zeros((DEFAULT_SIDE_PX, DEFAULT_SIDE_PX), np.float32))
-        self._revision = 0
-
-    @property
-    def field(self) -> Field:
-        """The field of the last frame read."""
-        return self._field
-
-    @property
-    def revision(self) -> int:
-        """Frames read so far."""
-        return self._revision
-
-    def advance(self) -> bool:
-        """Read the next frame; blocks until it is there. ``False`` at the end of the stream."""
-        header = self._stream.read(_HEADER.size)
-        if not header:
-            return False
-        self._field = _parse(header, self._stream)
-        self._revision += 1
-        return True
+        super().__init__(_frames(stream))
 
 
 def encode_light_frame(field: Field) -> bytes:
@@ -111,6 +119,11 @@ def smooth_field(side_px: int = DEFAULT_SIDE_PX) -> Field:
     return field
 
 
+def _frames(stream: BinaryIO) -> Iterator[Field]:
+    while header := stream.read(_HEADER.size):
+        yield _parse(header, stream)
+
+
 def _parse(header: bytes, stream: BinaryIO) -> Field:
     if len(header) != _HEADER.size:
         raise FrameError(f"Light frame cut off after {len(header)} bytes.", hint="whole frames.")
@@ -122,7 +135,7 @@ def _parse(header: bytes, stream: BinaryIO) -> Field:
     body = stream.read(size)
     if len(body) != size:
         raise FrameError(f"Light frame cut off: {len(body)} of {size} bytes.", hint="whole frames.")
-    return _checked(np.frombuffer(body, "<f4").astype(np.float32).reshape(height, width))
+    return np.frombuffer(body, "<f4").astype(np.float32).reshape(height, width)
 
 
 def _checked(field: Field) -> Field:

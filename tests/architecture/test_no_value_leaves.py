@@ -17,7 +17,7 @@ import edge_app.service
 from edge_app.encoder import TfliteEncoder
 from edge_app.service import Parts, Service
 from firmware.factory import open_rig
-from lab.bench_rig import SceneLight
+from firmware.sim.light import LightSequence
 from lab.bundles import shipped_bundle
 from lsi.attributes import AttributeLogits
 from lsi.bundle import read_bundle
@@ -75,7 +75,7 @@ def evidence(
             return logits
 
     publisher = RecordingPublisher()
-    with caplog.at_level(logging.DEBUG), open_rig(BOARD, SceneLight([SCENE] * 3)) as rig:
+    with caplog.at_level(logging.DEBUG), open_rig(BOARD, LightSequence([SCENE] * 3)) as rig:
         Service(CONFIG, Parts(rig, bundle, Spy(bundle), publisher)).run(threading.Event())
     logged = "\n".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.records)
     files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

@@ -6,14 +6,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from firmware.sim.light import LightSource, LightStream, StillLight, encode_light_frame, smooth_field
-from lab.bench_rig import SceneLight
+from firmware.sim.light import (
+    LightSequence,
+    LightSource,
+    LightStream,
+    StillLight,
+    encode_light_frame,
+    smooth_field,
+)
 
 FIELD = smooth_field()
 SOURCES: list[Callable[[], LightSource]] = [
     lambda: StillLight(FIELD),
     lambda: LightStream(io.BytesIO(encode_light_frame(FIELD))),
-    lambda: SceneLight([FIELD]),
+    lambda: LightSequence([FIELD]),
 ]
 
 

@@ -13,7 +13,7 @@ from edge_app.config import AppConfig
 from edge_app.service import Parts, Service
 from firmware.board import Board, find_board
 from firmware.factory import Rig, open_rig
-from lab.bench_rig import SceneLight
+from firmware.sim.light import LightSequence
 from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle, parse_bundle
 from lsi.disclosure import DisclosurePolicy
@@ -84,7 +84,7 @@ class Bench:
         self.bundle = parse_bundle(bundle or small_bundle(), "small")
         self.publisher = RecordingPublisher()
         self.encoder = FixedEncoder(self.bundle)
-        self.rig: Rig = open_rig(board, SceneLight(scenes))
+        self.rig: Rig = open_rig(board, LightSequence(scenes))
         parts = Parts(self.rig, self.bundle, self.encoder, self.publisher)
         self.service = Service(replace(CONFIG, **config), parts)  # type: ignore[arg-type] # any field
 

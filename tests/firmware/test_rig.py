@@ -12,9 +12,9 @@ from firmware.board import Board, find_board
 from firmware.correction import correct
 from firmware.factory import Rig, open_rig
 from firmware.sim.dlpc900_chip import SimDlpc900
-from firmware.sim.light import StillLight, smooth_field
+from firmware.sim.light import LightSequence, StillLight, smooth_field
 from firmware.sim.trigger import SimTriggerLine
-from lab.bench_rig import SceneLight, with_power
+from lab.bench_rig import with_power
 from lsi.errors import (
     BoardConfigError,
     BusError,
@@ -172,7 +172,7 @@ def test_a_floating_converter_line_is_no_conversion() -> None:
 
 def test_another_scene_gives_another_measurement() -> None:
     scenes: Sequence[NDArray[np.float32]] = [FIELD, np.ascontiguousarray(FIELD.T[::-1])]
-    with open_rig(BOARD, SceneLight(scenes)) as rig:
+    with open_rig(BOARD, LightSequence(scenes)) as rig:
         rig.load(PATTERNS)
         for scene in scenes:
             assert rig.next_scene()
