@@ -153,4 +153,4 @@ def _data_scenes(source: Path) -> Iterator[Scene]:
 
 
 def _truth(names: tuple[str, ...], values: NDArray[np.int8]) -> dict[str, bool]:
-    return {name: bool(value > 0) for name, value in zip(names, values, strict=True)}
+    return {name: bool(value > 0) for name, value in zip(names, values, strict=True) if value}
