@@ -1,10 +1,14 @@
 """Laws of physics that the forward model has to keep."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from firmware.correction import LOW_LIGHT_COUNTS as DEVICE_COUNTS
+from firmware.correction import LOW_LIGHT_SIGMAS as DEVICE_SIGMAS
+from lsi.errors import ConfigError
 from lsi.sensor import SensorModel
 
 pytest.importorskip("torch", reason="the forward model needs PyTorch (lsi-host[train])")
@@ -12,12 +16,15 @@ pytest.importorskip("torch", reason="the forward model needs PyTorch (lsi-host[t
 import torch
 
 from training.forward_model import (
+    LOW_LIGHT_COUNTS,
+    LOW_LIGHT_SIGMAS,
     Detector,
     arm_light,
     measure,
     quantise,
     random_power_nw,
     ratio_of_arms,
+    scan_light,
 )
 
 SENSOR = SensorModel(
@@ -172,5 +179,72 @@ def test_the_noise_depends_on_the_seed_alone(scenes: torch.Tensor, masks: torch.
 
 
 def test_no_samples_at_all_are_refused() -> None:
-    with pytest.raises(ValueError, match="samples"):
+    with pytest.raises(ConfigError, match="samples"):
         Detector(SENSOR, 0)
+
+
+@pytest.mark.parametrize("read_noise_v", [0.2e-3, 0.4e-3])
+@pytest.mark.parametrize("light", [1e-6, 0.21, 0.73])
+def test_the_averaged_detector_has_the_mean_and_variance_of_the_exact_one(
+    read_noise_v: float, light: float
+) -> None:
+    """The quieter of the two has 0.52 codes in the dark, just above the bound."""
+    sensor = replace(SENSOR, read_noise_v=read_noise_v)
+    parts, power_nw = torch.full((20_000, 1, 2), light), _power(20_000)
+    exact, averaged = (
+        Detector(sensor, 4, averaged).net_counts(parts, power_nw, torch.Generator().manual_seed(5))
+        for averaged in (False, True)
+    )
+    deviation = float(exact.std())
+    assert float(averaged.mean()) == pytest.approx(float(exact.mean()), abs=0.03 * deviation)
+    # Four standard errors of a variance from 40 000 values are 2.8 %; twice that for a ratio, roughly.
+    assert float(averaged.var() / exact.var()) == pytest.approx(1.0, abs=0.045)
+
+
+def test_the_averaged_detector_shares_its_dark_reference_too(generator: torch.Generator) -> None:
+    light = torch.full((4000, 2, 2), 1e-6)
+    counts = Detector(SENSOR, 8, averaged=True).net_counts(light, _power(4000), generator)
+    first, second = counts[:, 0, 0], counts[:, 1, 0]
+    assert float(torch.corrcoef(torch.stack((first, second)))[0, 1]) == pytest.approx(0.5, abs=0.06)
+
+
+def test_rounding_without_dither_is_not_averaged() -> None:
+    quiet = replace(SENSOR, read_noise_v=0.0, voltage_gain=4.0)
+    with pytest.raises(ConfigError, match=r"0\.\d\d codes") as caught:
+        Detector(quiet, 8, averaged=True)
+    assert "averaged=False" in caught.value.hint
+    Detector(quiet, 8)
+
+
+def test_a_scan_without_dimming_saturates_where_the_converter_ends(generator: torch.Generator) -> None:
+    light = torch.tensor([0.5, 0.99, 1.01, 1.5])[:, None, None].expand(4, 3, 2)
+    top_nw = (SENSOR.vref_v - 0.1) / SENSOR.vref_v * 4096 / SENSOR.counts_per_nw - SENSOR.stray_nw
+    expected = [False, False, True, True]
+    for detector, noise in ((DETECTOR, generator), (DETECTOR, None)):
+        scans = scan_light(light, detector, _power(4, top_nw), noise)
+        assert scans.saturated.tolist() == expected
+        assert not scans.too_dark.any()
+        assert scans.dropped.tolist() == expected
+
+
+def test_a_converter_at_zero_drops_the_scan(generator: torch.Generator) -> None:
+    sunk = Detector(replace(SENSOR, offset_v=0.0, stray_nw=0.0), 8)
+    assert scan_light(torch.full((1, 2, 2), 0.4), sunk, _power(1), generator).saturated.all()
+
+
+def test_darkness_is_refused_by_the_rule_of_the_device(generator: torch.Generator) -> None:
+    assert (LOW_LIGHT_SIGMAS, LOW_LIGHT_COUNTS) == (DEVICE_SIGMAS, DEVICE_COUNTS)
+    counts = Detector(SENSOR, 8).net_counts(torch.zeros(8000, 1, 2), _power(8000), generator)
+    # The device's own estimate leaves no difference between noise of mask and dark.
+    assert DETECTOR.least_counts == pytest.approx(20 * float(counts.sum(dim=-1).std()), rel=0.05)
+    enough = DETECTOR.least_counts / SENSOR.counts_per_nw / 100
+    light = torch.tensor([0.9, 1.1])[:, None, None].expand(2, 3, 2) * enough / 2
+    assert scan_light(light, DETECTOR, _power(2), None).too_dark.tolist() == [True, False]
+
+
+def test_a_scan_of_enough_light_is_the_measurement(scenes: torch.Tensor, masks: torch.Tensor) -> None:
+    made: Any = (DETECTOR, _power(6), torch.Generator().manual_seed(1))
+    again: Any = (DETECTOR, _power(6), torch.Generator().manual_seed(1))
+    scans = scan_light(arm_light(scenes, masks), *made)
+    assert torch.equal(scans.measurements, measure(scenes, masks, *again))
+    assert repr(scans) == "Scans(6 of d = 5, 0 dropped)"
