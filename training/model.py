@@ -1,86 +1,82 @@
-"""The trained thing: binary masks, stored standardisation, a small read-out. No decoder."""
+"""The read-out behind the masks: stored standardisation, a small network. No decoder."""
 
-from typing import Any, Final
+from math import isqrt
+from typing import Final
 
-import torch
 from torch import Tensor, nn
 
-from training.luminance import FIELD_PX
+from lsi.errors import ConfigError
 
-CLAMP: Final = 1.0
-"""Mask logits beyond +-CLAMP get no gradient, so that a mirror cannot run away."""
-DITHER_PX: Final = 8
-DITHER_REACH: Final = 0.3
-"""Largest logit of the start: a hundred steps of the optimiser at its full rate."""
-
-
-class _Heaviside(torch.autograd.Function):
-    """Forward: 1 where the logit is at least 0. Backward: the gradient as it is, 0 outside the clamp."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor) -> Tensor:  # noqa: ANN401 - torch gives ctx no type
-        ctx.save_for_backward(logits)
-        return (logits >= 0).to(logits.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401 - torch gives ctx no type
-        (logits,) = ctx.saved_tensors
-        inside: Tensor = gradients[0] * (logits.abs() <= CLAMP)
-        return inside
-
-
-def heaviside(logits: Tensor) -> Tensor:
-    """0 or 1 per logit, with a straight-through gradient inside +-``CLAMP``."""
-    masks: Tensor = _Heaviside.apply(logits)  # type: ignore[no-untyped-call]  # torch has no type for it
-    return masks
-
-
-class MaskLayer(nn.Module):
-    """d binary masks with real-valued logits behind them. Shape of the masks: (d, H, W).
-
-    The logits start as an ordered dither, rolled differently for each mask. Smooth changes of
-    the logits then become halftones of smooth masks; a start from white noise leaves its
-    low frequencies in the masks for good (macro AUC 0.7 to 1 point lower in short runs).
-    """
-
-    def __init__(self, d: int, generator: torch.Generator, size_px: int = FIELD_PX) -> None:
-        super().__init__()
-        repeats = -(-size_px // DITHER_PX)
-        dither = _ordered_dither().repeat(repeats, repeats)[:size_px, :size_px]
-        rolls = torch.randint(0, DITHER_PX, (d, 2), generator=generator).tolist()
-        start = torch.stack([dither.roll((down, right), (0, 1)) for down, right in rolls])
-        grain = 0.05 * torch.randn(start.shape, generator=generator)
-        self.logits = nn.Parameter(DITHER_REACH * (start + grain))
-
-    def forward(self) -> Tensor:
-        """The masks as 0 and 1."""
-        return heaviside(self.logits)
-
-
-def _ordered_dither() -> Tensor:
-    """Bayer's matrix of 8 x 8 thresholds, spread over -1..1."""
-    order = torch.zeros(1, 1)
-    while len(order) < DITHER_PX:
-        top = torch.cat((4 * order, 4 * order + 2), dim=1)
-        bottom = torch.cat((4 * order + 3, 4 * order + 1), dim=1)
-        order = torch.cat((top, bottom), dim=0)
-    return 2 * (order + 0.5) / DITHER_PX**2 - 1
+MAX_PARAMETERS: Final = 350_000
+"""Weights and biases of a read-out: what a small device still answers with in a tenth of a millisecond."""
 
 
 class ReadOut(nn.Module):
     """Measurement (B, d) to logits (B, K + 1): the attributes, then presence.
 
     Standardises with running statistics that are stored with the weights.
+
+    Args:
+        d: Measurements.
+        outputs: Logits, presence included.
+        width: Units of both hidden layers.
+        dropout: Part of the hidden units that training leaves out at random.
+        batch_norm: Normalise the hidden units while training. It is folded into the layers before it when
+            the read-out is taken out (``training.student.read_out_weights``), so it costs the device nothing.
+
+    Raises:
+        ConfigError: More than ``MAX_PARAMETERS`` weights and biases; the hint names the widest that fits.
     """
 
-    def __init__(self, d: int, outputs: int, width: int = 512) -> None:
+    def __init__(
+        self, d: int, outputs: int, width: int = 512, dropout: float = 0.0, *, batch_norm: bool = False
+    ) -> None:
         super().__init__()
+        check_parameters(d, outputs, width)
         self.standardise = nn.BatchNorm1d(d, affine=False, momentum=0.01)
-        self.layers = nn.Sequential(
-            nn.Linear(d, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, outputs)
-        )
+        hidden: list[nn.Module] = []
+        for source in (d, width):
+            hidden += [nn.Linear(source, width), *([nn.BatchNorm1d(width)] if batch_norm else []), nn.ReLU()]
+            hidden += [nn.Dropout(dropout)] if dropout else []
+        self.layers = nn.Sequential(*hidden, nn.Linear(width, outputs))
+
+    @property
+    def linears(self) -> list[nn.Linear]:
+        """The layers with weights, first to last."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    @property
+    def parameter_count(self) -> int:
+        """Weights and biases of the layers; what is folded into them counts no more."""
+        return sum(parameter.numel() for layer in self.linears for parameter in layer.parameters())
 
     def forward(self, measurement: Tensor) -> Tensor:
         """Logits of a batch of measurements."""
         logits: Tensor = self.layers(self.standardise(measurement))
         return logits
+
+
+def check_parameters(d: int, outputs: int, width: int, biases: int = 1) -> None:
+    """Refuse a read-out that is too large before any of it is made.
+
+    Args:
+        d: Measurements.
+        outputs: Logits, presence included.
+        width: Units of both hidden layers.
+        biases: Biases per unit of the first layer; more than one in a nested read-out.
+
+    Raises:
+        ConfigError: Above ``MAX_PARAMETERS``, or a number below 1.
+    """
+    if min(d, outputs, width) < 1:
+        found = f"A read-out of {d} measurements, {outputs} logits and {width} units."
+        raise ConfigError(found, hint="1 or more of each.")
+    # width^2 + linear * width + outputs parameters
+    linear = d + biases + 1 + outputs
+    count = width**2 + linear * width + outputs
+    if count > MAX_PARAMETERS:
+        widest = (isqrt(linear**2 + 4 * (MAX_PARAMETERS - outputs)) - linear) // 2
+        found = (
+            f"A read-out of {d} measurements, {outputs} logits and width {width} has {count:,} parameters;"
+        )
+        raise ConfigError(f"{found} {MAX_PARAMETERS:,} are allowed.", hint=f"a width of at most {widest}.")
