@@ -16,6 +16,8 @@ FAR_SHIFT: Final = (0.25, 0.60)
 FAR_TURN: Final = (math.radians(45), math.radians(180))
 NEAR_AND_FAR: Final = ((1.45, 2.2), (0.4, 0.7))
 """Sizes of a face that is too near or too far for the masks."""
+WIDE: Final = (4 / 64, math.radians(10), 0.10)
+"""Shift (part of the field), turn and change of size up to which a face still counts as present."""
 HIDDEN: Final = (0.5, 0.85)
 """Parts of the field that a patch over a face hides."""
 DARKEST: Final = 0.005
@@ -34,9 +36,16 @@ class Jitter:
     turn_rad: float = math.radians(1.2)
     scale: float = 0.012
 
+    @classmethod
+    def by_shift(cls, shift: float) -> "Jitter":
+        """Turn and scale spread with the shift, in the proportion of the defaults."""
+        usual = cls()
+        part = shift / usual.shift
+        return cls(shift, part * usual.turn_rad, part * usual.scale)
+
 
 @dataclass(frozen=True, slots=True)
-class _Motion:
+class Motion:
     """Mirror, scale, turn and shift, in that order. Shape: ``shift`` (B, 2), x first, the others (B,).
 
     ``shift`` is in parts of the field, ``mirror`` is 1 or -1.
@@ -49,6 +58,8 @@ class _Motion:
 
     def applied(self, scenes: Tensor, outside: str) -> Tensor:
         """Scenes after the motion; ``outside`` is what ``grid_sample`` does beyond the edges."""
+        if not len(scenes):  # grid_sample refuses an empty batch
+            return scenes
         # grid_sample asks where each output point comes from, in -1..1: the inverse stands here.
         cos, sin = self.turn_rad.cos() / self.scale, self.turn_rad.sin() / self.scale
         x, y = 2 * self.shift[:, 0], 2 * self.shift[:, 1]
@@ -63,10 +74,25 @@ class _Motion:
 def jittered(faces: Tensor, jitter: Jitter, generator: torch.Generator) -> Tensor:
     """Each face mirrored or not, a little shifted, turned and scaled."""
     count = len(faces)
-    motion = _Motion(
+    motion = Motion(
         shift=jitter.shift * torch.randn(count, 2, generator=generator).clamp(-3, 3),
         turn_rad=jitter.turn_rad * torch.randn(count, generator=generator),
         scale=1 + jitter.scale * torch.randn(count, generator=generator).clamp(-3, 3),
+        mirror=_signs(count, generator),
+    )
+    return motion.applied(faces, "reflection")
+
+
+def widely_jittered(faces: Tensor, generator: torch.Generator) -> Tensor:
+    """Each face mirrored or not, and moved anywhere within ``WIDE``, uniformly."""
+    count = len(faces)
+    shift, turn_rad, scale = WIDE
+    angle = 2 * math.pi * torch.rand(count, generator=generator)
+    reach = shift * torch.rand(count, generator=generator).sqrt()
+    motion = Motion(
+        shift=torch.stack((reach * angle.cos(), reach * angle.sin()), dim=1),
+        turn_rad=_uniform((-turn_rad, turn_rad), count, generator),
+        scale=_uniform((1 - scale, 1 + scale), count, generator),
         mirror=_signs(count, generator),
     )
     return motion.applied(faces, "reflection")
@@ -78,7 +104,7 @@ def displaced(faces: Tensor, backgrounds: Tensor, generator: torch.Generator) ->
     angle = 2 * math.pi * torch.rand(count, generator=generator)
     reach = _uniform(FAR_SHIFT, count, generator)
     shift = torch.stack((reach * angle.cos(), reach * angle.sin()), dim=1)
-    motion = _Motion(shift, torch.zeros(count), torch.ones(count), torch.ones(count))
+    motion = Motion(shift, torch.zeros(count), torch.ones(count), torch.ones(count))
     inside = motion.applied(torch.ones_like(faces), "zeros")
     return motion.applied(faces, "zeros") + (1 - inside) * backgrounds
 
@@ -87,7 +113,7 @@ def turned(faces: Tensor, generator: torch.Generator) -> Tensor:
     """Each face turned by 45 to 180 degrees either way."""
     count = len(faces)
     turn_rad = _signs(count, generator) * _uniform(FAR_TURN, count, generator)
-    motion = _Motion(torch.zeros(count, 2), turn_rad, torch.ones(count), torch.ones(count))
+    motion = Motion(torch.zeros(count, 2), turn_rad, torch.ones(count), torch.ones(count))
     return motion.applied(faces, "reflection")
 
 
@@ -96,7 +122,7 @@ def missized(faces: Tensor, backgrounds: Tensor, generator: torch.Generator) -> 
     count = len(faces)
     near, far = (_uniform(bounds, count, generator) for bounds in NEAR_AND_FAR)
     scale = torch.where(_signs(count, generator) > 0, near, far)
-    motion = _Motion(torch.zeros(count, 2), torch.zeros(count), scale, torch.ones(count))
+    motion = Motion(torch.zeros(count, 2), torch.zeros(count), scale, torch.ones(count))
     inside = motion.applied(torch.ones_like(faces), "zeros")
     return motion.applied(faces, "zeros") + (1 - inside) * backgrounds
 
@@ -129,7 +155,7 @@ def any_view(scenes: Tensor, generator: torch.Generator) -> Tensor:
     """Scenes without an upright: mirrored, turned by quarters, zoomed and shifted."""
     count = len(scenes)
     quarter = torch.randint(0, 4, (count,), generator=generator)
-    motion = _Motion(
+    motion = Motion(
         shift=0.15 * torch.randn(count, 2, generator=generator),
         turn_rad=quarter * (math.pi / 2) + 0.1 * torch.randn(count, generator=generator),
         scale=torch.exp(0.25 * torch.randn(count, generator=generator)),

@@ -1,5 +1,6 @@
 """Batches of scenes for training: faces in place, then everything that is not one."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -14,10 +15,24 @@ from training.augmentation import (
     missized,
     plain_fields,
     turned,
+    widely_jittered,
 )
 
 SHARES: Final = 10
 """Negatives come in tenths: five of other scenes, one each displaced, turned, missized, hidden, empty."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Batch:
+    """Scenes of one step. Shape: ``scenes`` (near + wide + negatives, H, W); ``rows`` (near + wide,).
+
+    The first ``near`` scenes are faces in their place, then faces that stand further off, then scenes
+    without a face in its place. ``rows`` says which faces they are.
+    """
+
+    scenes: Tensor
+    rows: Tensor
+    near: int
 
 
 class SceneSource:
@@ -29,9 +44,15 @@ class SceneSource:
         self.jitter = jitter
         self.generator = generator
 
-    def batch(self, rows: Tensor, negatives: int) -> Tensor:
-        """The faces of ``rows``, slightly moved, followed by ``negatives`` other scenes."""
-        return torch.cat((jittered(self.faces[rows], self.jitter, self.generator), self.negatives(negatives)))
+    def batch(self, rows: Tensor, wide: int, negatives: int) -> Batch:
+        """The faces of ``rows`` slightly moved, the first ``wide`` of them far moved, other scenes."""
+        faces = self.faces[rows]
+        scenes = (
+            jittered(faces, self.jitter, self.generator),
+            widely_jittered(faces[:wide], self.generator),
+            self.negatives(negatives),
+        )
+        return Batch(torch.cat(scenes), torch.cat((rows, rows[:wide])), len(rows))
 
     def negatives(self, count: int) -> Tensor:
         """``count`` scenes without a face in its place, in the order of ``SHARES``.

@@ -1,197 +1,194 @@
 """Training of masks and read-out together, noise of the sensor included."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from training.augmentation import Jitter
 from training.batches import SceneSource
 from training.data import FaceData
-from training.forward_model import Detector, measure, random_power_nw
-from training.model import MaskLayer, ReadOut
-from training.read_out import Dense, ReadOutWeights
+from training.forward_model import TwoArms
+from training.mask_order import order_against_motion, read_out_in_order
+from training.read_out import ReadOutWeights
+from training.settings import Schedule, Settings
+from training.student import Student, read_out_weights
 
-FEWEST_STEPS: Final = 30
-"""Below, the warm-up of the learning rate has no step of its own."""
+ORDERING_ROWS: Final = 2000
+"""Faces that decide the order of the masks."""
 
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything a run depends on besides data and sensor.
-
-    ``attributes`` (K) is how many of the data's attributes the product answers; those that follow
-    are auxiliary: they steady the masks with the small weight ``auxiliary_weight`` and their outputs
-    are cut off at the end. Rare attributes are weighted by (negatives / positives) ** ``rarity``.
-    ``presence_doubt`` is taken off both labels of presence; without it that logit runs to -40 and its
-    range costs the int8 code of the others their resolution.
-    """
-
-    d: int
-    epochs: int
-    seed: int
-    attributes: int
-    width: int = 512
-    batch: int = 256
-    negatives: int = 160
-    mask_rate: float = 3e-3
-    rate: float = 2e-3
-    weight_decay: float = 1e-2
-    rarity: float = 0.5
-    auxiliary_weight: float = 0.02
-    presence_weight: float = 0.7
-    presence_doubt: float = 0.02
-    power_bounds_nw: tuple[float, float] = (20.0, 500.0)
-    jitter: Jitter = field(default_factory=Jitter)
+Progress = Callable[[str], None]
+Save = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Trained:
     """The result of :func:`train`, without PyTorch.
 
-    Shape: ``masks`` (d, H, W) bool; ranges as in ``training.checkpoint.Checkpoint``.
+    Shape: ``masks`` (d, H, W) bool; ranges as in ``training.checkpoint.Checkpoint``; ``logit_range``
+    (2, K + 1), lowest and highest of each output.
     """
 
     masks: NDArray[np.bool_]
     read_out: ReadOutWeights
     measurement_range: NDArray[np.float32]
     activation_range: NDArray[np.float32]
+    logit_range: NDArray[np.float32]
 
 
-def train(
-    faces: FaceData,
-    others: FaceData,
-    detector: Detector,
-    settings: Settings,
-    progress: Callable[[str], None],
-) -> Trained:
-    """Train on ``faces`` against ``others`` (scenes without a face) and hard negatives made from both.
+@dataclass(frozen=True, slots=True, repr=False)
+class Lesson:
+    """What is learned from: faces with labels, scenes without a face, the sensor, a teacher's answers.
 
-    ``progress`` gets one line per epoch. Same arguments, same threads, same machine: same result.
+    Shape: ``soft`` (n, K') float32, probabilities 0..1 of the attributes of ``faces``; ``None`` without
+    teacher.
     """
-    generator = torch.Generator().manual_seed(settings.seed)
-    run = _Run(faces, others, detector, settings, generator)
-    for epoch in range(settings.epochs):
-        loss = run.epoch()
-        progress(f"epoch {epoch + 1}/{settings.epochs}: loss {loss:.4f}")
-    return run.result()
+
+    faces: FaceData
+    others: FaceData
+    detector: TwoArms
+    soft: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.soft is not None and self.soft.shape != self.faces.attributes.shape:
+            message = f"soft labels {self.soft.shape} do not fit the labels {self.faces.attributes.shape}"
+            raise ValueError(message)
+
+    def targets(self, settings: Settings) -> tuple[Tensor, Tensor]:
+        """Labels 0..1 with the teacher's part in them, and which of them count. Shape: (n, K') each."""
+        labels = torch.tensor(self.faces.attributes)
+        known, hard = labels != 0, (labels > 0).float()
+        if self.soft is None:
+            return hard, known
+        soft = torch.tensor(self.soft)
+        mixed = (1 - settings.soft_weight) * hard + settings.soft_weight * soft
+        # What people did not label, the teacher still answers.
+        return torch.where(known, mixed, soft), known | (settings.soft_weight > 0)
 
 
-class _Run:
-    """State of one training run."""
+def train(lesson: Lesson, schedule: Schedule, settings: Settings, progress: Progress) -> Trained:
+    """Train one bank; see :func:`train_together`."""
+    return train_together(lesson, schedule, [settings], progress)[0]
 
-    def __init__(
-        self,
-        faces: FaceData,
-        others: FaceData,
-        detector: Detector,
-        settings: Settings,
-        generator: torch.Generator,
-    ) -> None:
-        self.settings = settings
-        self.detector = detector
-        self.generator = generator
-        self.scenes = SceneSource(
-            torch.tensor(faces.luminance), torch.tensor(others.luminance), settings.jitter, generator
-        )
-        self.labels = torch.tensor(faces.attributes > 0, dtype=torch.float32)
-        self.mask_layer = MaskLayer(settings.d, generator, self.scenes.faces.shape[-1])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            self.read_out = ReadOut(settings.d, len(faces.names) + 1, settings.width)
-        self.batches = max(1, len(faces) // settings.batch)
-        self.rarity = _rarity(self.labels, settings.rarity)
-        self.weights = torch.full((len(faces.names),), settings.auxiliary_weight)
-        self.weights[: settings.attributes] = 1.0
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": self.mask_layer.parameters(), "lr": settings.mask_rate, "weight_decay": 0.0},
-                {"params": self.read_out.parameters(), "lr": settings.rate},
-            ],
-            weight_decay=settings.weight_decay,
-        )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser,
-            [settings.mask_rate, settings.rate],
-            total_steps=max(FEWEST_STEPS, settings.epochs * self.batches),
-            pct_start=0.1,
-        )
 
-    def epoch(self) -> float:
-        """One pass over the faces; returns the mean loss."""
-        order = torch.randperm(len(self.labels), generator=self.generator)
-        size = self.settings.batch
-        losses = [self._step(order[i * size : (i + 1) * size]) for i in range(self.batches)]
-        return float(np.mean(losses))
+def train_together(  # noqa: PLR0913 - two of them are for interruptions only
+    lesson: Lesson,
+    schedule: Schedule,
+    settings: Sequence[Settings],
+    progress: Progress,
+    *,
+    resume: dict[str, Any] | None = None,
+    save: Save | None = None,
+) -> list[Trained]:
+    """Train banks side by side on the same scenes, on CUDA where there is one.
 
-    def _step(self, rows: Tensor) -> float:
-        measurement = self._measurements(rows)
-        logits = self.read_out(measurement)
-        loss = self._loss(logits, self.labels[rows])
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-        self.optimiser.step()
-        self.schedule.step()
-        return float(loss.detach())
+    There is one result per bank and size that it serves, in the order of ``Settings.sizes``.
 
-    def _measurements(self, rows: Tensor) -> Tensor:
-        """Measurements of the faces of ``rows`` and of negatives, each at a power of its own."""
-        scenes = self.scenes.batch(rows, self.settings.negatives)
-        power_nw = random_power_nw(len(scenes), self.settings.power_bounds_nw, self.generator)
-        return measure(scenes, self.mask_layer(), self.detector, power_nw, self.generator)
+    ``progress`` gets one line per epoch, ``save`` the whole state; a run that starts from such a state
+    (``resume``) ends where the uninterrupted one ends. Same arguments, threads and machine: same result.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with device:
+        course = _Course(lesson, schedule, settings)
+        if resume is not None:
+            course.restore(resume)
+        while course.epoch < schedule.epochs:
+            began_s = time.monotonic()
+            losses = course.run_epoch()
+            progress(_line(schedule, course.epoch, losses, time.monotonic() - began_s))
+            if save is not None:
+                save(course.state())
+        return [
+            course.result(student, size) for student in course.students for size in student.settings.sizes
+        ]
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Attributes on true faces only, presence on everything."""
-        faces, attributes = labels.shape
-        each = functional.binary_cross_entropy_with_logits(
-            logits[:faces, :attributes], labels, pos_weight=self.rarity, reduction="none"
-        )
-        doubt = self.settings.presence_doubt
-        is_face = (torch.arange(len(logits)) < faces).float() * (1 - 2 * doubt) + doubt
-        presence = functional.binary_cross_entropy_with_logits(logits[:, -1], is_face)
-        mean = (each.mean(dim=0) * self.weights).sum() / self.settings.attributes
-        return mean + self.settings.presence_weight * presence
+
+def _line(schedule: Schedule, epoch: int, losses: list[float], took_s: float) -> str:
+    shown = ", ".join(f"{loss:.4f}" for loss in losses)
+    left_min = (schedule.epochs - epoch) * took_s / 60
+    return f"epoch {epoch}/{schedule.epochs}: loss {shown} ({took_s:.1f} s, {left_min:.0f} min left)"
+
+
+class _Course:
+    """State of one run: the scenes and every bank that learns from them."""
+
+    def __init__(self, lesson: Lesson, schedule: Schedule, settings: Sequence[Settings]) -> None:
+        self.lesson = lesson
+        self.schedule = schedule
+        self.generator = torch.Generator(torch.get_default_device()).manual_seed(schedule.seed)
+        faces = torch.tensor(lesson.faces.luminance)
+        others = torch.tensor(lesson.others.luminance)
+        self.scenes = SceneSource(faces, others, schedule.jitter, self.generator)
+        self.batches = max(1, len(faces) // schedule.batch)
+        self.epoch = 0
+        steps = schedule.epochs * self.batches
+        self.students = [Student(each, *lesson.targets(each), faces, steps) for each in settings]
+
+    def run_epoch(self) -> list[float]:
+        """One pass over the faces; returns the mean loss of each bank."""
+        order = torch.randperm(len(self.scenes.faces), generator=self.generator)
+        losses = [self._step(self._rows(order, index)) for index in range(self.batches)]
+        self.epoch += 1
+        return [float(loss) for loss in np.mean(losses, axis=0)]
+
+    def _rows(self, order: Tensor, index: int) -> Tensor:
+        return order[index * self.schedule.batch : (index + 1) * self.schedule.batch]
+
+    def _step(self, rows: Tensor) -> list[float]:
+        batch = self.scenes.batch(rows, self.schedule.wide, self.schedule.negatives)
+        return [student.step(batch, self.lesson.detector) for student in self.students]
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on, as it is now."""
+        state = {
+            "epoch": self.epoch,
+            "generator": self.generator.get_state(),
+            "students": [student.state() for student in self.students],
+        }
+        return copy.deepcopy(state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a :meth:`state`."""
+        self.epoch = int(state["epoch"])
+        self.generator.set_state(state["generator"])
+        for student, kept in zip(self.students, state["students"], strict=True):
+            student.restore(kept)
 
     @torch.no_grad()
-    def result(self) -> Trained:
-        """Cut the auxiliary outputs off and find the true ranges over one more pass."""
-        kept = [*range(self.settings.attributes), len(self.labels[0])]
-        read_out = read_out_weights(self.read_out, kept)
-        size = self.settings.batch
-        starts = range(0, len(self.labels), size)
-        rows = torch.arange(len(self.labels))
-        seen = [self._measurements(rows[start : start + size]).numpy() for start in starts]
-        measurements = np.concatenate(seen)
+    def result(self, student: Student, size: int) -> Trained:
+        """The first ``size`` masks in the order that suffers least from motion, and their read-out.
+
+        Auxiliary outputs are cut off; the true ranges are found over one more pass.
+        """
+        labels = student.targets.shape[1]
+        kept = [*range(student.settings.attributes), labels]
+        masks = student.mask_layer().cpu().numpy()[:size] > 0
+        order = order_against_motion(masks, self.lesson.faces.luminance[:ORDERING_ROWS])
+        read_out = read_out_in_order(read_out_weights(student.read_out_for(size), kept), order)
+        measurements = self._seen(student)[:, order]
         activations = read_out.activations(measurements)
         lows, highs = [a.min() for a in activations], [a.max() for a in activations]
         return Trained(
-            masks=self.mask_layer().numpy() > 0,
+            masks=masks[order],
             read_out=read_out,
             measurement_range=np.stack((measurements.min(axis=0), measurements.max(axis=0))),
             activation_range=np.array([lows, highs], np.float32),
+            logit_range=np.stack((activations[-1].min(axis=0), activations[-1].max(axis=0))),
         )
 
-
-def read_out_weights(read_out: ReadOut, outputs: list[int]) -> ReadOutWeights:
-    """The read-out in numpy, with its running statistics, cut to the rows ``outputs`` of its last layer."""
-    statistics = read_out.standardise
-    if statistics.running_mean is None or statistics.running_var is None:
-        message = "the read-out keeps no statistics"
-        raise ValueError(message)
-    scale = 1 / (statistics.running_var + statistics.eps).sqrt()
-    linears = [layer for layer in read_out.layers if isinstance(layer, torch.nn.Linear)]
-    layers = [Dense(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in linears]
-    layers[-1] = Dense(layers[-1].weights[outputs], layers[-1].bias[outputs])
-    return ReadOutWeights(statistics.running_mean.numpy(), scale.numpy(), tuple(layers))
-
-
-def _rarity(labels: Tensor, exponent: float) -> Tensor:
-    """Weight of a positive of each attribute; 1 where the labels are of one kind only."""
-    share = labels.mean(dim=0).clamp(1e-3, 1 - 1e-3)
-    weight: Tensor = ((1 - share) / share) ** exponent
-    return weight
+    def _seen(self, student: Student) -> NDArray[np.float32]:
+        """Measurements (n, d) of one pass over the faces."""
+        order = torch.arange(len(self.scenes.faces))
+        masks, detector = student.mask_layer(), self.lesson.detector
+        batches = (
+            self.scenes.batch(self._rows(order, index), self.schedule.wide, self.schedule.negatives)
+            for index in range(self.batches)
+        )
+        parts = [student.measurements(batch.scenes, masks, detector).cpu() for batch in batches]
+        seen: NDArray[np.float32] = torch.cat(parts).numpy()
+        return seen

@@ -17,6 +17,7 @@ from training.augmentation import (
     missized,
     plain_fields,
     turned,
+    widely_jittered,
 )
 
 SIZE = 64
@@ -51,6 +52,12 @@ def test_without_jitter_a_face_is_only_mirrored() -> None:
     assert 8 < int(mirrored.sum()) < 32
 
 
+def test_turn_and_scale_spread_with_the_shift() -> None:
+    assert Jitter.by_shift(Jitter().shift) == Jitter()
+    wider = Jitter.by_shift(2 * Jitter().shift)
+    assert (wider.turn_rad, wider.scale) == pytest.approx((2 * Jitter().turn_rad, 2 * Jitter().scale))
+
+
 def test_jitter_shifts_by_its_standard_deviation() -> None:
     moved = _centres(jittered(_spots(2000), Jitter(2 / SIZE, 0.0, 0.0), _generator()))
     down = moved[:, 1] - _centres(_spots(1))[0, 1]
@@ -69,6 +76,14 @@ def test_jitter_scales_by_its_standard_deviation() -> None:
     reach = _centres(jittered(_spots(2000), Jitter(0.0, 0.0, 0.1), _generator())).norm(dim=1)
     relative = reach / _centres(_spots(1)).norm()
     assert float(relative.std()) == pytest.approx(0.1, rel=0.15)
+
+
+def test_a_wide_face_stays_within_four_of_64_mirrors_and_a_tenth_of_its_size_and_ten_degrees() -> None:
+    x, y = _centres(widely_jittered(_spots(3000), _generator())).unbind(dim=1)
+    before = _centres(_spots(1))[0]
+    reach = torch.hypot(x.abs() - before[0].abs(), y - before[1])
+    own = float(before.norm()) * (0.1 + math.radians(10))
+    assert 4 / SIZE * 0.8 < float(reach.max()) < 4 / SIZE + own + 0.01
 
 
 def test_a_displaced_face_is_a_quarter_of_the_field_away_or_more() -> None:

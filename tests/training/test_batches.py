@@ -19,9 +19,20 @@ def _source() -> SceneSource:
 
 
 def test_the_chosen_faces_come_first_and_in_order() -> None:
-    batch = _source().batch(torch.tensor([3, 1]), 10)
-    assert batch.shape == (12, 32, 32)
-    assert batch[:2, 16, 16].tolist() == pytest.approx([0.28, 0.26])
+    batch = _source().batch(torch.tensor([3, 1]), 1, 10)
+    assert batch.scenes.shape == (13, 32, 32)
+    assert batch.scenes[:3, 16, 16].tolist() == pytest.approx([0.28, 0.26, 0.28])
+    assert (batch.rows.tolist(), batch.near) == ([3, 1, 3], 2)
+
+
+def test_faces_far_from_their_place_are_moved_more_than_those_in_it() -> None:
+    source = _source()
+    source.faces = torch.zeros(200, 32, 32)
+    source.faces[:, 10:12, 20:22] = 1.0
+    scenes = source.batch(torch.arange(200), 200, 10).scenes
+    either_way = torch.maximum(scenes[:400], scenes[:400].flip(-1))[:, 10:12, 20:22].mean(dim=(1, 2))
+    assert float(either_way[:200].min()) > 0.99
+    assert float(either_way[200:].mean()) < 0.7
 
 
 def test_half_of_the_negatives_are_other_scenes() -> None:
