@@ -25,7 +25,8 @@ def disclose(logits: AttributeLogits, policy: DisclosurePolicy, stamp: ScanStamp
     """What ``policy`` lets out of ``logits``: yes or no, never a probability.
 
     An attribute that the policy does not name is absent. Without a face every allowed
-    attribute is ``None``: nothing is said about a person who is not there.
+    attribute is ``None``: nothing is said about a person who is not there. With one, ``None`` is an
+    attribute that is too close to call; which way it leans does not leave either.
     """
     face = logits.presence
     attributes = {

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=".lsib; .tflite for the paper's weights",
     )
     parser.add_argument("--float", dest="is_float", action="store_true", help="float32 model instead of int8")
-    parser.add_argument("--name", help="name in the manifest (default attr-lite-D)")
+    parser.add_argument("--name", help="name in the manifest (default MODE-D)")
     parser.add_argument("--version", default="0.1.0", help="version in the manifest (default 0.1.0)")
     parser.add_argument("--created", metavar="YYYY-MM-DD", help="date in the manifest (default today)")
     parser.add_argument(
@@ -80,12 +80,17 @@ def _export_paper(arguments: argparse.Namespace) -> int:
 def _export_attributes(arguments: argparse.Namespace) -> int:
     created = _date(arguments.created)
     from export.parity import labelled_parity, read_labelled  # noqa: PLC0415 - needs flatbuffers
-    from export.write_bundle import Identity, export_bundle, save_new  # noqa: PLC0415 - needs flatbuffers
+    from export.write_bundle import (  # noqa: PLC0415 - needs flatbuffers
+        Identity,
+        export_bundle,
+        mode_of,
+        save_new,
+    )
     from lsi.bundle import parse_bundle  # noqa: PLC0415 - same
     from training.checkpoint import load_checkpoint  # noqa: PLC0415 - same
 
     checkpoint = load_checkpoint(arguments.checkpoint)
-    name = arguments.name or f"attr-lite-{len(checkpoint.patterns)}"
+    name = arguments.name or f"{mode_of(checkpoint.attributes)}-{len(checkpoint.patterns)}"
     identity = Identity(name, arguments.version, created)
     exported = export_bundle(checkpoint, identity, is_float=arguments.is_float)
     bundle = parse_bundle(exported.content, arguments.output.name)

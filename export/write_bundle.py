@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from export.model_card import model_card
 from export.parity import Parity, parity
 from export.tflite_writer import Interval, float_model, int8_model
+from lsi.attributes import ATTR_LITE, AttributeSchema
 from lsi.bundle import (
     ATTRIBUTES,
     CALIBRATION,
@@ -22,12 +23,12 @@ from lsi.bundle import (
     golden_json,
     write_bundle,
 )
+from lsi.disclosure import PayloadMode
 from lsi.errors import ConfigError
 from lsi.manifest import BundleManifest, FileEntry, canonical_json, content_id_of
 from lsi.whole_file import whole_file
 from training.checkpoint import Checkpoint
 
-MODE: Final = "attr-lite"
 GOLDEN_ROWS: Final = 16
 GOLDEN_SEED: Final = 16
 PARITY_ROWS: Final = 4096
@@ -69,12 +70,8 @@ def export_bundle(checkpoint: Checkpoint, identity: Identity, *, is_float: bool 
             "measurement_low": checkpoint.measurement_low.tolist(),
             "measurement_high": checkpoint.measurement_high.tolist(),
         },
-        ATTRIBUTES: {
-            "names": list(schema.names),
-            "thresholds": list(schema.thresholds),
-            "presence_threshold": schema.presence_threshold,
-        },
-        POLICY: {"mode": MODE, "attributes": list(schema.names)},
+        ATTRIBUTES: attributes_document(schema),
+        POLICY: {"mode": mode_of(schema), "attributes": list(schema.names)},
     }
     files = {name: canonical_json(document) for name, document in documents.items()}
     files |= {MASKS: checkpoint.patterns.packed(), MODEL: model, GOLDEN: golden_json(golden)}
@@ -83,6 +80,21 @@ def export_bundle(checkpoint: Checkpoint, identity: Identity, *, is_float: bool 
     ).encode()
     manifest = _manifest(checkpoint, identity, files)
     return Exported(write_bundle(manifest, files), manifest, measured)
+
+
+def mode_of(schema: AttributeSchema) -> PayloadMode:
+    """The narrowest payload mode that has room for all the attributes."""
+    return PayloadMode.ATTR_LITE if set(schema.names) <= ATTR_LITE else PayloadMode.ATTR
+
+
+def attributes_document(schema: AttributeSchema) -> dict[str, Any]:
+    """Content of the member ``attributes.json``. A bundle that always answers has no field ``abstain``."""
+    document: dict[str, Any] = {
+        "names": list(schema.names),
+        "thresholds": list(schema.thresholds),
+        "presence_threshold": schema.presence_threshold,
+    }
+    return document | ({"abstain": [list(band) for band in schema.abstain]} if schema.abstain else {})
 
 
 def tflite_of(checkpoint: Checkpoint, *, is_float: bool) -> bytes:
@@ -152,7 +164,7 @@ def _manifest(checkpoint: Checkpoint, identity: Identity, files: dict[str, bytes
         expires=None,
         security_epoch=0,
         compatible=("two-arm",),
-        mode=MODE,
+        mode=mode_of(checkpoint.attributes),
         d=d,
         height=height,
         width=width,

@@ -7,11 +7,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.metrics import accuracy, interval, majority
+from lab.metrics import accuracy, majority
+from lsi.attributes import AttributeSchema
 from lsi.bundle import Bundle
 from lsi.errors import DataError
+from training.calibration import brier_skill, expected_calibration_error, probabilities
 from training.data import DataFile, tune_rows
-from training.figures import auc, balanced_accuracy
+from training.figures import auc, average_precision, balanced_accuracy, known, mean_of_known
+from training.intervals import bounds, interval, person_weights, weighted_areas
 
 Logits = NDArray[np.float32]
 AnswerPath = Callable[[Iterable[NDArray[np.float32]]], Iterator[Logits | None]]
@@ -19,6 +22,17 @@ AnswerPath = Callable[[Iterable[NDArray[np.float32]]], Iterator[Logits | None]]
 
 PROGRESS_ROWS: Final = 250
 CHANCE_AUC: Final = 0.5
+_MACRO: Final = (
+    "average_precision",
+    "positive_rate",
+    "balanced_accuracy",
+    "accuracy",
+    "accuracy_majority",
+    "ece",
+    "brier_skill",
+    "coverage",
+    "selective_accuracy",
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -59,7 +73,11 @@ def chosen_rows(data: DataFile, part: str, limit: int | None) -> list[int]:
 def attribute_figures(
     bundle: Bundle, data: DataFile, rows: Sequence[int], answers: Answers
 ) -> dict[str, Any]:
-    """Per attribute and macro figures of the rows that were answered.
+    """Per attribute and macro figures of the rows that were answered; unknown labels do not count.
+
+    ``coverage`` is the part of them to which the bundle says yes or no, ``selective_accuracy`` the accuracy
+    there; every other figure counts all. ``brier_skill`` compares with always saying the prevalence of
+    these very rows.
 
     Raises:
         DataError: The file lacks an attribute of the bundle.
@@ -68,21 +86,16 @@ def attribute_figures(
     answered = ~np.isnan(answers.logits[:, 0])
     labels, logits, identity = labels[answered], answers.logits[answered], answers.identity[answered]
     table = {
-        name: _one_attribute(labels[:, k], logits[:, k], bundle.attributes.thresholds[k])
+        name: _one_attribute(labels[:, k], logits[:, k], bundle.attributes, k)
         for k, name in enumerate(bundle.attributes.names)
     }
-
-    def macro(chosen: NDArray[np.int64]) -> float:
-        return macro_auc(labels[chosen], logits[chosen])
-
-    low, high = interval(macro, identity)
+    low, high = _macro_auc_interval(labels, logits, identity)
+    macro = {key: mean_of_known(row[key] for row in table.values()) for key in _MACRO}
     return {
         "macro_auc": macro_auc(labels, logits),
         "macro_auc_95": [low, high],
         "macro_auc_chance": CHANCE_AUC,
-        "macro_balanced_accuracy": float(np.mean([row["balanced_accuracy"] for row in table.values()])),
-        "macro_accuracy": float(np.mean([row["accuracy"] for row in table.values()])),
-        "macro_accuracy_majority": float(np.mean([row["accuracy_majority"] for row in table.values()])),
+        **{f"macro_{key}": value for key, value in macro.items()},
         "attributes": table,
     }
 
@@ -106,31 +119,57 @@ def presence_figures(bundle: Bundle, faces: Answers, others: Answers) -> dict[st
     }
 
 
-def macro_auc(labels: NDArray[np.bool_], logits: NDArray[np.float64]) -> float:
-    """Mean AUC over the attributes that have both classes; ``logits`` (n, K + 1) or (n, K)."""
-    found = [auc(logits[:, k], labels[:, k]) for k in range(labels.shape[1])]
-    known = [value for value in found if not np.isnan(value)]
-    return float(np.mean(known)) if known else float("nan")
+def macro_auc(labels: NDArray[np.int8], logits: NDArray[np.float64]) -> float:
+    """Mean AUC over the attributes of which both answers are known.
+
+    Args:
+        labels: (n, K), +1 yes, -1 no, 0 unknown.
+        logits: (n, K + 1) or (n, K).
+    """
+    return mean_of_known(auc(*known(logits[:, k], labels[:, k])) for k in range(labels.shape[1]))
+
+
+def _macro_auc_interval(
+    labels: NDArray[np.int8], logits: NDArray[np.float64], identity: NDArray[np.int64]
+) -> tuple[float, float]:
+    rounds = []
+    for weights in person_weights(identity):
+        each = [
+            weighted_areas(*known(logits[:, k], labels[:, k]), weights[:, labels[:, k] != 0])[0]
+            for k in range(labels.shape[1])
+        ]
+        rounds += [mean_of_known(values) for values in np.stack(each, axis=1)]
+    return bounds(np.array(rounds))
 
 
 def _one_attribute(
-    labels: NDArray[np.bool_], scores: NDArray[np.float64], threshold: float
+    answers: NDArray[np.int8], logits: NDArray[np.float64], schema: AttributeSchema, k: int
 ) -> dict[str, float]:
-    decisions = scores >= threshold
+    scores, labels = known(logits, answers)
+    threshold = schema.thresholds[k]
+    low, high = schema.abstain[k] if schema.abstain else (threshold, threshold)
+    decisions, chance = scores >= threshold, probabilities(scores)
+    told = (scores < low) | (scores >= high)
+    prevalence = accuracy(labels, np.ones_like(labels))
     return {
         "auc": auc(scores, labels),
+        "average_precision": average_precision(scores, labels),
         "balanced_accuracy": balanced_accuracy(decisions, labels),
         "accuracy": accuracy(labels, decisions),
         "accuracy_majority": majority(labels),
-        "positive_rate": accuracy(labels, np.ones_like(labels)),
+        "positive_rate": prevalence,
+        "ece": expected_calibration_error(chance, labels),
+        "brier_skill": brier_skill(chance, labels, prevalence),
+        "coverage": accuracy(told, np.ones_like(told)),
+        "selective_accuracy": accuracy(labels[told], decisions[told]),
+        "rows": len(labels),
     }
 
 
-def _labels(bundle: Bundle, data: DataFile, rows: Sequence[int]) -> NDArray[np.bool_]:
+def _labels(bundle: Bundle, data: DataFile, rows: Sequence[int]) -> NDArray[np.int8]:
     missing = [name for name in bundle.attributes.names if name not in data.attribute_names]
     if missing:
         found = f"{data.path} does not label {', '.join(missing)}."
         raise DataError(found, hint="a data file with the attributes of the bundle.")
     columns = [data.attribute_names.index(name) for name in bundle.attributes.names]
-    labels: NDArray[np.bool_] = data.attributes[np.ix_(list(rows), columns)] > 0
-    return labels
+    return data.attributes[np.ix_(list(rows), columns)]

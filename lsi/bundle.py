@@ -250,6 +250,7 @@ def _attributes(document: Mapping[str, Any]) -> AttributeSchema:
         names=_names(document["names"]),
         thresholds=tuple(float(value) for value in document["thresholds"]),
         presence_threshold=float(document["presence_threshold"]),
+        abstain=tuple((float(low), float(high)) for low, high in document.get("abstain", [])),
     )
 
 

@@ -88,6 +88,7 @@ def _arrays(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
         "names": list(schema.names),
         "thresholds": list(schema.thresholds),
         "presence_threshold": schema.presence_threshold,
+        "abstain": [list(band) for band in schema.abstain],
         "layers": len(read_out.layers),
         "record": dict(checkpoint.record),
     }
@@ -110,10 +111,11 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Checkpoint:
     m, h, w = meta["shape"]
     layers = tuple(Dense(arrays[f"weights_{i}"], arrays[f"bias_{i}"]) for i in range(meta["layers"]))
     names, thresholds = tuple(meta["names"]), tuple(meta["thresholds"])
+    abstain = tuple((float(low), float(high)) for low, high in meta.get("abstain", []))
     return Checkpoint(
         patterns=PatternSet.from_packed(arrays["masks"].tobytes(), (m, h, w)),
         read_out=ReadOutWeights(arrays["mean"], arrays["scale"], layers),
-        attributes=AttributeSchema(names, thresholds, meta["presence_threshold"]),
+        attributes=AttributeSchema(names, thresholds, meta["presence_threshold"], abstain),
         record=meta["record"],
         **{name: arrays[name] for name in _RANGES},
     )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from edge_app.policy import ScanStamp, disclose
 from lsi.attributes import ATTR_LITE, AttributeLogits, AttributeSchema
 from lsi.disclosure import DisclosurePolicy
+from lsi.payload import AttributePayload
 
 STAMP = ScanStamp("hall1", "0123456789abcdef", 3, "2026-11-22T12:00:00.000Z", "ntp", "89abcdef", 30.0, 0.1)
 NAMES = ("Male", "Smiling", "Young", "Eyeglasses")
@@ -46,6 +47,20 @@ def test_with_a_face_each_attribute_has_its_own_answer(value: float, answer: boo
     payload = disclose(logits([0, value, 0, -value, 1]), DisclosurePolicy(), STAMP)
     assert payload.face is True
     assert dict(payload.attributes) == {"Smiling": answer, "Eyeglasses": not answer}
+
+
+def test_an_attribute_too_close_to_call_leaves_as_null_whichever_way_it_leans() -> None:
+    bands = ((0.0, 0.0), (-1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
+    schema = AttributeSchema(NAMES, (0.0, 0.0, 0.0, 0.0), 0.0, bands)
+    payloads = [
+        disclose(
+            AttributeLogits(np.array([0, value, 0, 1, 1], np.float32), schema), DisclosurePolicy(), STAMP
+        )
+        for value in (-0.5, 0.5)
+    ]
+    assert [dict(payload.attributes) for payload in payloads] == [{"Smiling": None, "Eyeglasses": True}] * 2
+    assert payloads[0].encode() == payloads[1].encode()
+    assert AttributePayload.decode(payloads[0].encode()).attributes["Smiling"] is None
 
 
 def test_an_empty_policy_leaves_presence_alone() -> None:

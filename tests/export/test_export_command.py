@@ -15,7 +15,7 @@ from lsi.bundle import read_bundle
 from lsi.errors import BundleError, ConfigError, DataError
 from tests.training.conftest import Files, files  # noqa: F401 - the fixture of generated data
 from tests.training.tiny import measurements_for, tiny_checkpoint
-from training import train_command
+from training import attributes_command
 from training.checkpoint import save_checkpoint
 
 
@@ -119,12 +119,12 @@ def test_pictures_become_a_bundle_that_runs(files: Files, tmp_path: Path) -> Non
     pytest.importorskip("torch", reason="training needs PyTorch (lsi-host[train])")
     trained, output = tmp_path / "trained.npz", tmp_path / "trained.lsib"
     parser = argparse.ArgumentParser()
-    train_command.add_arguments(parser)
+    attributes_command.add_arguments(parser)
     words = files.arguments(trained, "--epochs", "2", "--threads", "1")
-    assert train_command.run(parser.parse_args(words)) == 0
+    assert attributes_command.run(parser.parse_args(words)) == 0
     assert _run(str(trained), "-o", str(output)) == 0
     bundle = read_bundle(output)
-    assert bundle.attributes.names == train_command.ATTRIBUTES
+    assert bundle.attributes.names == attributes_command.ATTRIBUTES
     error = np.abs(run_model(bundle.model, bundle.golden.inputs) - bundle.golden.logits)
     assert error.max() <= bundle.golden.tolerance
     assert "| Smiling |" in bundle.card

@@ -49,6 +49,27 @@ def test_the_policy_names_the_mode_and_every_attribute(content: bytes) -> None:
     assert policy == {"mode": "attr-lite", "attributes": list(NAMES)}
 
 
+def test_attributes_beyond_the_lite_ones_need_the_wider_mode() -> None:
+    tiny = tiny_checkpoint()
+    young = replace(tiny, attributes=replace(tiny.attributes, names=("Smiling", "Young")))
+    content = export_bundle(young, Identity("young", "0.1.0", "2026-11-22")).content
+    assert parse_bundle(content, "young").manifest.mode == "attr"
+
+
+def test_bands_in_which_to_abstain_travel_with_the_bundle() -> None:
+    checkpoint = tiny_checkpoint()
+    schema = replace(checkpoint.attributes, abstain=((0.0, 0.5), (-2.0, -1.5)))
+    exported = export_bundle(replace(checkpoint, attributes=schema), IDENTITY)
+    read = parse_bundle(exported.content, "tiny.lsib")
+    assert read.attributes == schema
+    assert "left open" in read.card
+
+
+def test_a_bundle_that_always_answers_has_no_bands(content: bytes) -> None:
+    document = json.loads(unpack(content, "tiny.lsib")["attributes.json"])
+    assert sorted(document) == ["names", "presence_threshold", "thresholds"]
+
+
 def test_the_same_checkpoint_gives_the_same_bytes(content: bytes) -> None:
     assert export_bundle(tiny_checkpoint(), IDENTITY).content == content
 

@@ -1,6 +1,8 @@
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -8,8 +10,12 @@ from PIL import Image
 
 from host.cli import main
 from lab.bundles import SHIPPED, shipped_bundle
+from lab.evaluation import Answers, attribute_figures
 from lsi.attributes import ATTR_LITE
-from lsi.bundle import read_bundle
+from lsi.bundle import parse_bundle, read_bundle
+from lsi.manifest import canonical_json
+from tests.bundles import NAMES, small_bundle
+from training.data import DataFile
 
 
 def data_file(path: Path, rows: int, *, labelled: bool, seed: int = 0) -> Path:
@@ -64,6 +70,63 @@ def test_the_parts_of_a_file_share_no_person_and_make_up_the_whole(
     assert rows["all"] == 40
     assert rows["tune"] + rows["report"] == 40  # type: ignore[operator] # numbers
     assert rows["tune"] % 2 == 0  # type: ignore[operator] # two rows a person
+
+
+def figures(answers: "np.ndarray", logits: "np.ndarray", abstain: object = None) -> dict[str, Any]:
+    """Figures of the small bundle (Smiling cut at 0, Eyeglasses at 1) on given answers and logits (n, 2)."""
+    document = {"names": NAMES, "thresholds": [0, 1], "presence_threshold": 0}
+    document |= {} if abstain is None else {"abstain": abstain}
+    bundle = parse_bundle(small_bundle(attributes=canonical_json(document)), "small")
+    rows = len(answers)
+    data = SimpleNamespace(path=Path("f.npz"), attribute_names=NAMES, attributes=answers.astype(np.int8))
+    given = Answers(np.hstack((logits, np.zeros((rows, 1)))), np.arange(rows))
+    return attribute_figures(bundle, cast("DataFile", data), range(rows), given)
+
+
+def test_unknown_labels_do_not_count() -> None:
+    generator = np.random.default_rng(0)
+    answers = np.where(generator.random((60, 2)) < 0.4, 1, -1)
+    logits = generator.normal(size=(60, 2)) + answers
+    unknown = answers.copy()
+    unknown[20:, 0] = 0
+    found, expected = figures(unknown, logits), figures(answers[:20], logits[:20])
+    assert found["attributes"]["Smiling"] == expected["attributes"]["Smiling"]
+    assert found["attributes"]["Smiling"]["rows"] == 20
+    assert found["attributes"]["Eyeglasses"]["rows"] == 60
+    areas = [found["attributes"][name]["auc"] for name in NAMES]
+    assert found["macro_auc"] == pytest.approx(np.mean(areas))
+    low, high = found["macro_auc_95"]
+    assert low < found["macro_auc"] < high
+
+
+def test_an_attribute_of_unknown_labels_alone_has_no_figure_and_the_mean_passes_over_it() -> None:
+    answers = np.stack((np.zeros(8, np.int8), np.arange(8) % 2 * 2 - 1), axis=1)
+    found = figures(answers, np.stack((np.arange(8.0), 2.0 * np.sign(np.arange(8) % 2 - 0.5)), axis=1))
+    assert np.isnan(found["attributes"]["Smiling"]["auc"])
+    assert (found["macro_auc"], found["macro_accuracy"]) == (1.0, 1.0)
+
+
+def test_open_answers_are_counted_apart() -> None:
+    answers = np.array([[1, 1], [-1, -1], [1, 1], [-1, -1]])
+    logits = np.array([[-0.25, 2], [0.25, 0], [3.0, 2], [-3.0, 0]])
+    found = figures(answers, logits, abstain=[[-0.5, 0.5], [1, 1]])["attributes"]
+    assert (found["Smiling"]["coverage"], found["Smiling"]["selective_accuracy"]) == (0.5, 1.0)
+    assert found["Smiling"]["accuracy"] == 0.5
+    assert (found["Eyeglasses"]["coverage"], found["Eyeglasses"]["selective_accuracy"]) == (1.0, 1.0)
+
+
+def test_precision_and_probabilities_stand_beside_what_says_little() -> None:
+    answers = np.array([[1, 1], [-1, 1], [-1, -1], [-1, -1]])
+    found = figures(answers, np.array([[0.0, 2], [1.0, 2], [-1.0, 0], [-1.0, 0]]))
+    smiling = found["attributes"]["Smiling"]
+    assert (smiling["average_precision"], smiling["positive_rate"]) == (0.5, 0.25)
+    chance = 1 / (1 + np.exp(-np.array([0.0, 1.0, -1.0, -1.0])))
+    right = np.array([1, 0, 0, 0])
+    expected = 1 - ((chance - right) ** 2).mean() / (0.25 * 0.75)
+    assert smiling["brier_skill"] == pytest.approx(expected)
+    # The two equal probabilities share a bin.
+    assert smiling["ece"] == pytest.approx((0.5 + chance[1] + 2 * chance[2]) / 4)
+    assert found["macro_average_precision"] == pytest.approx((0.5 + 1) / 2)
 
 
 def test_in_the_dark_every_scan_is_dropped_and_said_so(

@@ -127,12 +127,32 @@ def test_an_unknown_manifest_key_is_named() -> None:
         {"names": ["a b"], "thresholds": [0], "presence_threshold": 0},
         {"names": [], "thresholds": [], "presence_threshold": 0},
         {"names": ["A", "B"]},
+        {"names": ["A"], "thresholds": [0], "presence_threshold": 0, "abstain": [[-1, 1], [-1, 1]]},
+        {"names": ["A"], "thresholds": [0], "presence_threshold": 0, "abstain": [[1, 2]]},
+        {"names": ["A"], "thresholds": [0], "presence_threshold": 0, "abstain": [[0]]},
+        {"names": ["A"], "thresholds": [0], "presence_threshold": 0, "abstain": [0, 0]},
+        {"names": ["A"], "thresholds": [0], "presence_threshold": 0, "abstain": None},
+        {"names": ["A"], "thresholds": [0], "presence_threshold": 0, "abstain": [["low", "high"]]},
         [],
     ],
 )
 def test_attributes_that_make_no_sense_are_refused(document: object) -> None:
     with pytest.raises(ShapeMismatchError):
         parse_bundle(small_bundle(attributes=canonical_json(document)), "small")
+
+
+def test_bands_in_which_to_abstain_are_read_and_may_be_absent() -> None:
+    document = {"names": NAMES, "thresholds": [0, 1], "presence_threshold": 0, "abstain": [[-0.5, 1], [1, 1]]}
+    bundle = parse_bundle(small_bundle(attributes=canonical_json(document)), "small")
+    assert bundle.attributes.abstain == ((-0.5, 1.0), (1.0, 1.0))
+    assert parse_bundle(small_bundle(), "small").attributes.abstain == ()
+
+
+@pytest.mark.parametrize("bound", [b"NaN", b"Infinity", b"1e999"])
+def test_a_band_without_finite_bounds_is_refused(bound: bytes) -> None:
+    document = b'{"names":["A"],"thresholds":[0],"presence_threshold":0,"abstain":[[-1,' + bound + b"]]}"
+    with pytest.raises(ShapeMismatchError, match="abstains must be finite"):
+        parse_bundle(small_bundle(attributes=document), "small")
 
 
 def test_a_policy_for_attributes_the_model_lacks_is_refused() -> None:

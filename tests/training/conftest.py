@@ -29,7 +29,7 @@ class Files:
 
     def arguments(self, output: Path, *more: str) -> list[str]:
         """The command line of a training run on these files."""
-        words = ["attributes", "--data", str(self.data), "--nonfaces", str(self.nonfaces)]
+        words = ["--data", str(self.data), "--nonfaces", str(self.nonfaces)]
         words += ["--val", str(self.val), "--nonfaces-val", str(self.nonfaces_val)]
         return [*words, "--board", str(BOARD), "-o", str(output), "--d", "8", *more]
 

@@ -1,6 +1,7 @@
 """Checkpoints on disk."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +29,14 @@ def test_a_checkpoint_survives_the_round_trip(saved: Path) -> None:
     assert np.array_equal(after.read_out.logits(inputs), before.read_out.logits(inputs))
     for name in ("measurement_low", "measurement_high", "activation_low", "activation_high"):
         assert np.array_equal(getattr(after, name), getattr(before, name))
+
+
+def test_bands_in_which_to_abstain_survive_the_round_trip(tmp_path: Path) -> None:
+    tiny = tiny_checkpoint()
+    bands = ((0.0, 0.5), (-2.0, -1.0))
+    schema = replace(tiny.attributes, abstain=bands)
+    save_checkpoint(replace(tiny, attributes=schema), tmp_path / "x.npz")
+    assert load_checkpoint(tmp_path / "x.npz").attributes.abstain == bands
 
 
 def test_a_checkpoint_needs_no_pickle(saved: Path) -> None:

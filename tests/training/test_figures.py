@@ -6,12 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.figures import (
+    Cut,
     attribute_figures,
     auc,
+    average_precision,
     balanced_accuracy,
-    balanced_threshold,
+    known,
+    mean_of_known,
     presence_figures,
-    presence_threshold,
 )
 
 ROWS = st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=2, max_size=40)
@@ -32,29 +34,22 @@ def test_auc_of_one_kind_only_is_no_number() -> None:
     assert np.isnan(auc(np.arange(3.0), np.ones(3, bool)))
 
 
-@given(ROWS.filter(lambda rows: len({label for _, label in rows}) == 2 and len({s for s, _ in rows}) > 1))
-def test_no_other_cut_between_scores_has_a_better_balanced_accuracy(rows: list[tuple[int, bool]]) -> None:
+@given(ROWS.filter(lambda rows: len({label for _, label in rows}) == 2))
+def test_average_precision_is_the_precision_where_each_positive_is_found(
+    rows: list[tuple[int, bool]],
+) -> None:
     scores, labels = _split(rows)
-    chosen = balanced_accuracy(scores >= balanced_threshold(scores, labels), labels)
-    others = [balanced_accuracy(scores >= cut, labels) for cut in np.unique(scores)[1:]]
-    assert chosen == pytest.approx(max(others))
+    precision = [labels[scores >= score].mean() for score in scores[labels]]
+    assert average_precision(scores, labels) == pytest.approx(np.mean(precision))
 
 
-def test_the_threshold_lies_midway_between_the_classes() -> None:
-    scores = np.array([3.0, -1.0, 0.0, 2.0])
-    assert balanced_threshold(scores, scores > 1) == 1.0
+def test_average_precision_of_equal_scores_is_the_prevalence() -> None:
+    assert average_precision(np.zeros(10), np.arange(10) < 3) == pytest.approx(0.3)
 
 
-def test_a_rare_attribute_gets_the_same_threshold_as_a_common_one() -> None:
-    scores, labels = np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True])
-    rare = np.concatenate((np.repeat(scores[~labels], 50), scores[labels]))
-    rare_labels = np.concatenate((np.zeros(100, bool), np.ones(2, bool)))
-    assert balanced_threshold(rare, rare_labels) == balanced_threshold(scores, labels)
-
-
-def test_a_threshold_needs_both_kinds() -> None:
-    with pytest.raises(ValueError, match="positives and negatives"):
-        balanced_threshold(np.arange(3.0), np.zeros(3, bool))
+@pytest.mark.parametrize("answer", [True, False])
+def test_average_precision_of_one_kind_only_is_no_number(answer: bool) -> None:
+    assert np.isnan(average_precision(np.arange(3.0), np.full(3, answer)))
 
 
 def test_balanced_accuracy_is_the_mean_of_both_rates() -> None:
@@ -67,22 +62,59 @@ def test_always_no_is_chance() -> None:
     assert balanced_accuracy(np.zeros(100, bool), np.arange(100) < 3) == 0.5
 
 
-def test_the_presence_threshold_turns_one_face_in_fifty_away() -> None:
-    scores = np.random.default_rng(0).normal(size=5000)
-    assert (scores < presence_threshold(scores)).mean() == pytest.approx(0.02, abs=1e-3)
+def test_every_figure_of_an_attribute_stands_beside_what_says_little() -> None:
+    scores = np.array([-1.0, 0.25, 0.0, 2.0, 9.0])
+    answers = np.array([-1, -1, 1, 1, 0], np.int8)
+    found = attribute_figures(scores, answers, Cut("Hat", 0.1, -0.1, 0.3, 0.5))
+    assert (found.name, found.rows, found.positives) == ("Hat", 4, 2)
+    assert (found.accuracy, found.majority, found.balanced_accuracy) == (0.5, 0.5, 0.5)
+    assert (found.auc, found.prevalence) == (0.75, 0.5)
+    assert found.average_precision == pytest.approx((1 + 2 / 3) / 2)
+    # 0.25 and 0.0 lie in the band; the two that are answered are right.
+    assert (found.coverage, found.selective_accuracy) == (0.5, 1.0)
+    chance = 1 / (1 + np.exp(-scores[:4]))
+    assert found.ece == pytest.approx(np.abs(chance - [0, 0, 1, 1]).mean())
+    assert found.brier_skill == pytest.approx(1 - ((chance - [0, 0, 1, 1]) ** 2).mean() / 0.25)
+    assert 0 < found.ece_floor < 1
 
 
 def test_the_majority_is_the_commoner_answer() -> None:
-    labels = np.array([True, False, False, False])
-    figures = attribute_figures("Hat", np.array([1.0, 2.0, 0.0, 0.0]), labels, 0.5)
-    assert (figures.majority, figures.accuracy, figures.positives) == (0.75, 0.75, 1)
-    assert figures.auc == pytest.approx(2 / 3)
+    answers = np.array([1, -1, -1, -1], np.int8)
+    found = attribute_figures(np.array([1.0, 2.0, 0.0, 0.0]), answers, Cut("Hat", 0.5, 0.5, 0.5, 0.2))
+    assert (found.majority, found.accuracy, found.positives) == (0.75, 0.75, 1)
+    assert found.auc == pytest.approx(2 / 3)
+    assert (found.coverage, found.selective_accuracy) == (1.0, 0.75)
+
+
+def test_figures_of_unknown_answers_alone_are_no_numbers() -> None:
+    found = attribute_figures(np.ones(3), np.zeros(3, np.int8), Cut("Hat", 0.5, 0.5, 0.5, 0.2))
+    assert (found.rows, found.positives) == (0, 0)
+    figures = (found.auc, found.average_precision, found.accuracy, found.majority, found.ece, found.coverage)
+    assert np.isnan(figures).all()
+
+
+def test_unknown_answers_are_left_out() -> None:
+    scores, labels = known(np.array([1.0, 2.0, 3.0]), np.array([1, 0, -1], np.int8))
+    assert (scores.tolist(), labels.tolist()) == ([1.0, 3.0], [True, False])
+
+
+def test_the_mean_passes_over_what_is_no_number() -> None:
+    assert mean_of_known([1.0, float("nan"), 2.0]) == 1.5
+    assert np.isnan(mean_of_known([float("nan")]))
 
 
 def test_presence_counts_other_scenes_taken_for_a_face() -> None:
     figures = presence_figures("textures", np.array([2.0, 3.0]), np.array([2.5, 1.0, 0.0, 2.0]), 2.0)
-    assert (figures.false_accepts, figures.rows) == (0.5, 4)
+    assert (figures.false_accepts, figures.rows, figures.counts) == (0.5, 4, True)
     assert figures.auc == pytest.approx((2.5 + 4) / 8)
+
+
+def test_false_alarms_at_99_are_told_at_the_threshold_that_lets_99_of_100_faces_pass() -> None:
+    faces = np.arange(1.0, 102.0)
+    figures = presence_figures("textures", faces, np.array([0.0, 1.5, 2.0, 50.0]), 1e9)
+    assert figures.false_accepts == 0
+    # The 1 % quantile of 1..101 is 2.
+    assert figures.false_alarms_at_99 == 0.5
 
 
 def test_balanced_accuracy_of_one_kind_only_is_no_number() -> None:
