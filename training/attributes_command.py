@@ -72,8 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", default="0", help="seeds, one bank each (default 0)")
     parser.add_argument("--epochs", type=int, default=50, help="passes over the faces (default 50)")
     parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch (default 2)")
+    _add_lesson(parser)
+    _add_masks(parser)
+    _add_decisions(parser)
+    parser.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
+
+
+def _add_lesson(parser: argparse.ArgumentParser) -> None:
+    """What is learned from."""
     parser.add_argument("--teacher", type=Path, metavar="FILE", help="soft labels of 'lsi train teacher'")
-    parser.add_argument("--soft", type=float, default=0.7, help="their weight, 0 to 1 (default %(default)s)")
+    parser.add_argument("--soft", type=float, default=0.8, help="their weight, 0 to 1 (default %(default)s)")
     parser.add_argument(
         "--shift",
         type=float,
@@ -93,6 +101,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="scenes without a face per 256 faces (default 160)",
     )
+    parser.add_argument("--still", action="store_true", help="train without motion, drift and dead mirrors")
+    parser.add_argument(
+        "--photons",
+        type=float,
+        metavar="N",
+        help="train for an ideal detector, photon noise only",
+    )
+    parser.add_argument("--noise-free", action="store_true", help="train without noise and converter")
+
+
+def _add_masks(parser: argparse.ArgumentParser) -> None:
+    """What the masks may be."""
     parser.add_argument(
         "--nested", action="store_true", help="one bank that serves 4, 8, 16 ... d masks; one file for each"
     )
@@ -109,14 +129,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=WEIGHT",
         help="a loss on the masks themselves",
     )
-    parser.add_argument("--still", action="store_true", help="train without motion, drift and dead mirrors")
-    parser.add_argument(
-        "--photons",
-        type=float,
-        metavar="N",
-        help="train for an ideal detector, photon noise only",
-    )
-    parser.add_argument("--noise-free", action="store_true", help="train without noise and converter")
+
+
+def _add_decisions(parser: argparse.ArgumentParser) -> None:
+    """How scores become answers."""
     parser.add_argument(
         "--rule",
         choices=sorted(RULES),
@@ -126,7 +142,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--coverage", type=float, default=1.0, help="part of the answers that are given (default 1)"
     )
-    parser.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
 
 
 def print_line(line: str) -> None:
