@@ -6,8 +6,8 @@ from typing import Final
 from lsi.errors import BundleNotFoundError
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "bundles"
-SHIPPED: Final = "attr-lite-16-0.1.0.lsib"
-FLOAT_TWIN: Final = "attr-lite-16-float32-0.1.0.lsib"
+SHIPPED: Final = "attr-lite-16-0.2.0.lsib"
+FLOAT_TWIN: Final = "attr-lite-16-float32-0.2.0.lsib"
 
 
 def shipped_bundle(name: str = SHIPPED) -> Path:
