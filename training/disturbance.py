@@ -73,7 +73,7 @@ class DisturbanceRange:
 
     motion_px: float = 2.0
     gain: float = 0.3
-    arm_imbalance: float = 0.02
+    arm_imbalance: float = 0.06
     offset_counts: float = 0.5
     light_drift: float = 0.1
     dead_mirrors: float = 0.01

@@ -80,4 +80,3 @@ class Settings:
     def sizes(self) -> tuple[int, ...]:
         """The numbers of masks that the bank serves, ascending; the last is d."""
         return NestedPrefix(self.d).sizes if self.nested else (self.d,)
-
