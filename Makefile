@@ -29,7 +29,7 @@ $(VENV)/.demo: $(BIN)/python $(DECLARED)
 
 $(VENV)/.dev: $(BIN)/python $(DECLARED)
 	@echo "Installing everything for development, PyTorch included (once) ..."
-	@$(PIP) install -c constraints.txt -e '.[dev]' -e 'packaging/lsi-host[demo,train,export]'
+	@$(PIP) install -c constraints.txt -e '.[dev]' -e 'packaging/lsi-host[demo,train,export,report]'
 	@touch $@ $(VENV)/.demo
 
 venv: $(VENV)/.dev ## make the development environment
