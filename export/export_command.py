@@ -8,7 +8,7 @@ from typing import Final
 from lsi.errors import ConfigError
 
 HELP: str = "write a checkpoint as a bundle, or the paper's weights as a TFLite file"
-EXAMPLE: Final = "example: lsi export checkpoints/lite16.npz -o attr-lite-16-0.1.0.lsib --created 2026-11-22"
+EXAMPLE: Final = "example: lsi export checkpoints/lite16.npz -o attr-lite-16-0.2.0.lsib --created 2026-11-22"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

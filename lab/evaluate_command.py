@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows of each file")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    parser.epilog = "Example: lsi evaluate bundles/attr-lite-16-0.1.0.lsib --data faces.npz --json"
+    parser.epilog = "Example: lsi evaluate bundles/attr-lite-16-0.2.0.lsib --data faces.npz --json"
 
 
 def run(arguments: argparse.Namespace) -> int:
