@@ -1,0 +1,231 @@
+"""Masks and read-out: the shipped bundles measured again, beside the results of the long runs.
+
+The robustness figures are of the default bundle (d = 16, attr-lite): its masks in the forward model, its
+own int8 file on TFLite, thresholds as shipped. Points are points of accuracy. The rows over d (all 40
+attributes, a bank per d, three seeds) are carried from ``benchmarks/results/attribute_runs.json``.
+
+    python -m benchmarks.attributes --data celebahq128_val.npz --json
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.report import Figure, report
+from edge_app.tflite_model import TfliteModel
+from firmware.board import SIMULATED_BOARD, find_board
+from lab.bundles import FLOAT_TWIN, shipped_bundle
+from lsi.bundle import Bundle, read_bundle
+from lsi.measurement import SAMPLES_PER_BLOCK
+from training.calibration import brier_skill, expected_calibration_error, probabilities
+from training.data import DataFile, FaceData, open_data, tune_rows
+from training.detectors import AD7383_4
+from training.disturbance import Disturbance, disturbed
+from training.figures import auc
+from training.forward_model import Detector, TwoArms
+from training.presence_scenes import KINDS, PICTURES, present_faces, scenes_of
+
+POINTS: Final = 100.0
+SEED: Final = 7
+ROWS_AT_ONCE: Final = 512
+STILL: Final = Disturbance()
+MOVING_LIGHT: Final = Disturbance(light_drift=0.3, motion_px=2)
+RUNS: Final = Path(__file__).parent / "results" / "attribute_runs.json"
+GOALS: Final = {4: (85.8, 0.835), 16: (87.4, 0.872), 32: (88.2, 0.882), 64: (88.9, 0.890), 128: (89.3, 0.900)}
+"""Accuracy in per cent and macro AUC by d."""
+TIMED: Final = 2000
+RARE: Final = 0.02
+"""Attributes with a smaller part of positives have no goal for their Brier skill."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.attributes", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="labelled faces (.npz)")
+    parser.add_argument(
+        "--nonfaces", type=Path, help="pictures without a face; default: nonfaces128_val.npz beside"
+    )
+    parser.add_argument("--json", action="store_true")
+    parsed = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    nonfaces = parsed.nonfaces or parsed.data.with_name("nonfaces128_val.npz")
+    bench = _bench(open_data(parsed.data), open_data(nonfaces))
+    figures = [
+        *_over_d(json.loads(RUNS.read_text("utf-8"))["rows"]),
+        *_robustness(bench),
+        *_presence(bench),
+        _inference(bench.bundle),
+    ]
+    print(report("attributes", figures, as_json=parsed.json))
+    return 0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Bench:
+    """The shipped bundle, its float twin and the report half of val."""
+
+    bundle: Bundle
+    twin: Bundle
+    faces: FaceData
+    others: FaceData
+    detector: Detector
+
+    def logits(
+        self, disturbance: Disturbance, power_nw: float | None, detector: TwoArms | None = None
+    ) -> NDArray[np.float64]:
+        """Logits (n, K + 1) of the int8 file for the faces under ``disturbance``."""
+        vectors = self.vectors(self.faces.luminance, disturbance, power_nw, detector)
+        return _answers(self.bundle, vectors)
+
+    def vectors(
+        self,
+        fields: NDArray[np.float32],
+        disturbance: Disturbance,
+        power_nw: float | None,
+        detector: TwoArms | None = None,
+    ) -> NDArray[np.float32]:
+        """Measurements (n, d) of ``fields``; ``None`` is light without noise."""
+        generator = torch.Generator().manual_seed(SEED)
+        masks = torch.tensor(self.bundle.patterns.masks).float()
+        parts = []
+        for part in torch.split(torch.tensor(fields), ROWS_AT_ONCE):
+            power = None if power_nw is None else torch.full((len(part),), power_nw)
+            parts.append(disturbed(part, masks, detector or self.detector, power, disturbance, generator))
+        vectors: NDArray[np.float32] = torch.cat(parts).numpy()
+        return vectors
+
+    def accuracy(self, logits: NDArray[np.float64]) -> float:
+        """Mean accuracy over the attributes at the shipped thresholds, in per cent."""
+        decided = logits[:, :-1] >= np.array(self.bundle.attributes.thresholds)
+        return POINTS * float((decided == (self.faces.attributes > 0)).mean())
+
+
+def _bench(faces: DataFile, others: DataFile) -> _Bench:
+    bundle, twin = read_bundle(shipped_bundle()), read_bundle(shipped_bundle(FLOAT_TWIN))
+    board = find_board(SIMULATED_BOARD)
+    samples = SAMPLES_PER_BLOCK * board.plan.blocks_per_pattern
+    people, without = faces.faces(bundle.attributes.names), others.faces()
+    report_half = people.rows(~tune_rows(people.identity))
+    report_others = without.rows(~tune_rows(without.identity))
+    return _Bench(bundle, twin, report_half, report_others, Detector(board.sensor, samples))
+
+
+def _answers(bundle: Bundle, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    model = TfliteModel(bundle)
+    return np.stack([model.answer(vector) for vector in vectors]).astype(np.float64)
+
+
+def _over_d(rows: Sequence[dict[str, Any]]) -> list[Figure]:
+    """Rows of the long runs: mean over seeds, noise-free, all 40 attributes."""
+    figures = []
+    for row in rows:
+        accuracy, area = GOALS[row["d"]]
+        beside = {"majority": row["majority"], "seeds": float(row["seeds"]), "spread": row["accuracy_spread"]}
+        figures.append(_goal(f"d{row['d']}_accuracy", row["accuracy"], "per cent", accuracy, beside))
+        beside = {"chance": 0.5, "spread": row["auc_spread"]}
+        figures.append(_goal(f"d{row['d']}_auc", row["auc"], "AUC", area, beside))
+    return figures
+
+
+def _goal(name: str, value: float, unit: str, least: float, beside: dict[str, float]) -> Figure:
+    return Figure(name, value, unit, f"at least {least}", value >= least, beside)
+
+
+def _robustness(bench: _Bench) -> list[Figure]:
+    nominal_nw = bench.detector.nominal_power
+    still = bench.logits(STILL, nominal_nw)
+    at_rest, noise_free = bench.accuracy(still), bench.accuracy(bench.logits(STILL, None))
+    majority = POINTS * float(np.maximum(*_shares(bench.faces)).mean())
+
+    def cost(name: str, logits: NDArray[np.float64], start: float, most: float) -> Figure:
+        loss, beside = start - bench.accuracy(logits), {"from_per_cent": start, "majority": majority}
+        return Figure(name, loss, "points", f"at most {most}", loss <= most, beside)
+
+    def shaken(name: str, disturbance: Disturbance, most: float) -> Figure:
+        return cost(name, bench.logits(disturbance, nominal_nw), at_rest, most)
+
+    exact = _answers(bench.twin, bench.vectors(bench.faces.luminance, STILL, nominal_nw))
+    return [
+        cost("mcp3208_100nw_points", still, noise_free, 0.3),
+        cost("ad7383_4_10nw_points", bench.logits(STILL, 10.0, AD7383_4), noise_free, 0.5),
+        shaken("gain_drift_points", Disturbance(gain=0.3), 0.1),
+        shaken("shift_2px_points", Disturbance(shift_px=2), 1.0),
+        shaken("motion_2px_points", Disturbance(motion_px=2), 1.0),
+        shaken("dead_mirrors_points", Disturbance(dead_mirrors=0.02), 0.5),
+        Figure(
+            "arm_imbalance_5_percent_points",
+            at_rest - bench.accuracy(bench.logits(Disturbance(arm_imbalance=0.05), nominal_nw)),
+            "points", None, None, {"from_per_cent": at_rest, "majority": majority},
+        ),
+        cost("int8_loss_points", still, bench.accuracy(exact), 0.2),
+        *_calibration(bench, still),
+    ]  # fmt: skip
+
+
+def _shares(faces: FaceData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    yes = (faces.attributes > 0).mean(axis=0)
+    return yes, 1 - yes
+
+
+def _calibration(bench: _Bench, logits: NDArray[np.float64]) -> list[Figure]:
+    labels, chance = bench.faces.attributes > 0, probabilities(logits[:, :-1])
+    errors, skills = [], []
+    for k, prevalence in enumerate(_shares(bench.faces)[0]):
+        errors.append(expected_calibration_error(chance[:, k], labels[:, k]))
+        if prevalence >= RARE:
+            skills.append(brier_skill(chance[:, k], labels[:, k], float(prevalence)))
+    ece, skill = float(np.mean(errors)), min(skills)
+    return [
+        Figure("ece", ece, "share", "at most 0.02", ece <= 0.02, {"worst": max(errors)}),  # noqa: PLR2004 - goal
+        Figure("brier_skill_worst", skill, "share", "above 0", skill > 0, {"prevalence": 0.0}),
+    ]
+
+
+def _presence(bench: _Bench) -> list[Figure]:
+    faces, others = torch.tensor(bench.faces.luminance), torch.tensor(bench.others.luminance)
+    nominal_nw = bench.detector.nominal_power
+
+    def scores(fields: NDArray[np.float32], disturbance: Disturbance = STILL) -> NDArray[np.float64]:
+        return _answers(bench.bundle, bench.vectors(fields, disturbance, nominal_nw))[:, -1]
+
+    present = scores(present_faces(faces).numpy())
+
+    def area(absent: NDArray[np.float64]) -> float:
+        labels = np.arange(len(present) + len(absent)) < len(present)
+        return auc(np.concatenate((present, absent)), labels)
+
+    counted = [kind for kind in KINDS if kind.counts]
+    areas = {kind.name: area(scores(scenes_of(kind, faces, others).numpy())) for kind in counted}
+    areas["pictures in moving light"] = area(scores(bench.others.luminance, MOVING_LIGHT))
+    return [
+        _goal("presence_auc_worst", min(areas.values()), "AUC", 0.97, {"chance": 0.5, **areas}),
+        _goal("presence_auc_nonfaces", areas[PICTURES], "AUC", 0.99, {"chance": 0.5}),
+    ]
+
+
+def _inference(bundle: Bundle) -> Figure:
+    """Time of one answer of the shipped file on one core."""
+    model, vector = TfliteModel(bundle), bundle.golden.inputs[0]
+    for _ in range(TIMED // 10):
+        model.answer(vector)
+    times_ms = []
+    for _ in range(TIMED):
+        began_ns = time.perf_counter_ns()
+        model.answer(vector)
+        times_ms.append((time.perf_counter_ns() - began_ns) / 1e6)
+    median_ms = float(np.median(times_ms))
+    goal = 0.1
+    return Figure("d16_inference_ms", median_ms, "ms", f"at most {goal}", median_ms <= goal, {})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
