@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Gather and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attribute_runs", description=__doc__)
     parser.add_argument("checkpoints", type=Path, nargs="+", help="files of 'lsi train attributes'")
+    parser.add_argument("--photons", type=Path, help="checkpoint trained for an ideal detector")
+    parser.add_argument("--nested", type=Path, nargs="*", default=[], help="checkpoints of one nested bank")
     parser.add_argument("--teacher", type=Path, help="file of 'lsi train teacher', for the ceiling")
     parsed = parser.parse_args(arguments)
     found = [load_checkpoint(path) for path in parsed.checkpoints]
@@ -37,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "split": "report half of val, by person; linear light, two arms, 64 x 64 masks, without noise",
         "rows": [_row(d, [each for each in found if len(each.patterns) == d]) for d in _sizes(found)],
     }
+    if parsed.photons is not None:
+        document["ideal"] = _ideal(load_checkpoint(parsed.photons))
+    if parsed.nested:
+        document["nested"] = _nested([load_checkpoint(path) for path in parsed.nested], document["rows"])
     if parsed.teacher is not None:
         document["ceiling"] = _ceiling(parsed.teacher)
     print(json.dumps(document, indent=2))
@@ -67,6 +73,31 @@ def _row(d: int, seeds: Sequence[Checkpoint]) -> dict[str, Any]:
 
 def _mean_of(figures: Sequence[dict[str, Any]], name: str, field: str) -> float:
     return float(np.mean([each["macro"][name][field] for each in figures]))
+
+
+def _ideal(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Trained for and judged by photon noise alone."""
+    macro = checkpoint.record["figures"]["macro"]
+    return {
+        "d": len(checkpoint.patterns),
+        "photons": checkpoint.record["photons"],
+        "accuracy": POINTS * macro["accuracy"]["value"],
+        "majority": POINTS * macro["majority"],
+        "auc": macro["auc"]["value"],
+        "command": checkpoint.record["command"],
+    }
+
+
+def _nested(sizes: Sequence[Checkpoint], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Points of accuracy that one bank for all sizes loses against a bank per size."""
+    own = {row["d"]: row["accuracy"] for row in rows}
+    found = {len(each.patterns): POINTS * _noise_free(each) for each in sizes}
+    loss = {str(d): own[d] - accuracy for d, accuracy in sorted(found.items()) if d in own}
+    return {"loss_points": loss, "command": sizes[0].record["command"]}
+
+
+def _noise_free(checkpoint: Checkpoint) -> float:
+    return float(checkpoint.record["figures"]["macro_accuracy_noise_free"])
 
 
 def _ceiling(path: Path) -> dict[str, Any]:

@@ -59,8 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     nonfaces = parsed.nonfaces or parsed.data.with_name("nonfaces128_val.npz")
     bench = _bench(open_data(parsed.data), open_data(nonfaces))
+    runs = json.loads(RUNS.read_text("utf-8"))
     figures = [
-        *_over_d(json.loads(RUNS.read_text("utf-8"))["rows"]),
+        *_over_d(runs["rows"]),
+        *_carried(runs),
         *_robustness(bench),
         *_presence(bench),
         _inference(bench.bundle),
@@ -134,6 +136,20 @@ def _over_d(rows: Sequence[dict[str, Any]]) -> list[Figure]:
         beside = {"chance": 0.5, "spread": row["auc_spread"]}
         figures.append(_goal(f"d{row['d']}_auc", row["auc"], "AUC", area, beside))
     return figures
+
+
+def _carried(runs: dict[str, Any]) -> list[Figure]:
+    """What else the long runs found."""
+    found, ideal, nested = [], runs.get("ideal"), runs.get("nested")
+    if ideal is not None:
+        beside = {"majority": ideal["majority"], "auc": ideal["auc"]}
+        name = "ideal_1e4_photons_d16_accuracy"
+        found.append(_goal(name, ideal["accuracy"], "per cent", 85.2, beside))
+    if nested is not None:
+        loss, goal = max(nested["loss_points"].values()), 0.5
+        beside = {f"at_{d}": value for d, value in nested["loss_points"].items()}
+        found.append(Figure("nested_loss_points", loss, "points", f"at most {goal}", loss <= goal, beside))
+    return found
 
 
 def _goal(name: str, value: float, unit: str, least: float, beside: dict[str, float]) -> Figure:
