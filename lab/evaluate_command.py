@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from lab.bench_rig import chain_logits, ideal_logits, with_power
 from lab.evaluation import answers_of, attribute_figures, chosen_rows, presence_figures
 from lsi.bundle import Bundle, read_bundle
 from training.data import open_data
+from training.figures import finite
 
 HELP = "evaluate a bundle on a data file through simulated optics, converter, correction and TFLite"
 
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print."""
     bundle = read_bundle(arguments.bundle)
     result = evaluate(bundle, arguments)
-    print(json.dumps(_finite(result)) if arguments.json else _table(result))
+    print(json.dumps(finite(result)) if arguments.json else _table(result))
     return 0
 
 
@@ -58,7 +58,7 @@ def evaluate(bundle: Bundle, arguments: argparse.Namespace) -> dict[str, Any]:
         board = with_power(board, arguments.power_nw)
     path = partial(ideal_logits, bundle) if arguments.ideal else partial(chain_logits, bundle, board)
     outputs = len(bundle.attributes) + 1
-    faces = open_data(arguments.data)
+    faces = open_data(arguments.data, "val")
     rows = chosen_rows(faces, arguments.part, arguments.limit)
     answers = answers_of(faces, rows, outputs, path, partial(tell, arguments.data.name))
     result: dict[str, Any] = {
@@ -75,22 +75,13 @@ def evaluate(bundle: Bundle, arguments: argparse.Namespace) -> dict[str, Any]:
         **attribute_figures(bundle, faces, rows, answers),
     }
     if arguments.nonfaces is not None:
-        others = open_data(arguments.nonfaces)
+        others = open_data(arguments.nonfaces, "val")
         chosen = chosen_rows(others, arguments.part, arguments.limit)
         progress = partial(tell, arguments.nonfaces.name)
         result["presence"] = presence_figures(
             bundle, answers, answers_of(others, chosen, outputs, path, progress)
         )
     return result
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """JSON has no NaN: a figure that does not exist (no rows, one class) is ``null``."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def tell(name: str, done: int, total: int) -> None:

@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _session(arguments: argparse.Namespace) -> Session:
     if arguments.limit is not None and arguments.limit < 1:
         raise ConfigError(f"--limit is {arguments.limit}.", hint="at least 1.")
-    board, data = find_board(arguments.board), open_data(arguments.data)
+    board, data = find_board(arguments.board), open_data(arguments.data, "val")
     return Session(
         bundle=read_bundle(arguments.bundle),
         board=board if arguments.power_nw is None else with_power(board, arguments.power_nw),

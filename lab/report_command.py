@@ -4,7 +4,6 @@ import argparse
 import datetime as dt
 import importlib.util
 import json
-import math
 import shlex
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lsi.errors import ConfigError
 from lsi.whole_file import whole_file
+from training.figures import finite
 
 if TYPE_CHECKING:
     from lab.report_material import Val
@@ -96,7 +96,7 @@ def figures(
 
     torch.set_num_threads(arguments.threads)
     main, names = main_model(models), models[0].checkpoint.attributes.names
-    data, others = open_data(arguments.val), open_data(arguments.nonfaces_val)
+    data, others = open_data(arguments.val, "val"), open_data(arguments.nonfaces_val, "val")
     material.check_labelled(data, names)
     long_runs = [] if arguments.results is None else material.read_long_runs(arguments.results)
     val = material.split_val(data, read_pictures(data, names, progress), names)
@@ -131,7 +131,7 @@ def _baselines(
 
     if arguments.data is None:
         return [], commoner_yes(val.tune.attributes), "val tune"
-    data = open_data(arguments.data)
+    data = open_data(arguments.data, "train")
     check_labelled(data, val.names)
     train = read_pictures(data, val.names, progress)
     workshop = Workshop(
@@ -171,15 +171,6 @@ def require_extras() -> None:
         if importlib.util.find_spec(module) is None:
             found = f"The report needs {module}, which is not installed."
             raise ConfigError(found, hint=f"pip install 'lsi-host[{extra}]'.")
-
-
-def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """JSON has no NaN: a figure that does not exist (one class only) is ``null``."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _origin(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from training.figures import (
     PresenceFigures,
     attribute_figures,
     auc,
+    finite,
     known,
     mean_of_known,
     presence_figures,
@@ -121,8 +122,8 @@ class Assessment:
             "presence_false_rejects_in_place": self.false_rejects_in_place,
             "groups": None if self.groups is None else _groups_record(self.groups),
         }
-        finite: dict[str, Any] = _finite(record)
-        return finite
+        shown: dict[str, Any] = finite(record)
+        return shown
 
 
 def assess(  # noqa: PLR0913 - the last three have defaults
@@ -325,12 +326,3 @@ def _groups(cuts: tuple[Cut, ...], scores: Logits, faces: FaceData, grouping: Gr
 def _groups_record(groups: GroupFigures) -> dict[str, Any]:
     worst = groups.worst
     return {**asdict(groups), "worst": None if worst is None else worst.group}
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """JSON has no NaN: a figure that does not exist is ``null``."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -169,3 +169,12 @@ def presence_figures(
 
 def _share(values: Bools) -> float:
     return float(values.mean()) if values.size else NAN
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Figures as JSON can hold them: one that does not exist (no rows, one answer only) is ``None``."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

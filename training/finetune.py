@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lsi.errors import DataError
 from training.checkpoint import Checkpoint
 from training.data import tune_rows
-from training.figures import auc, balanced_accuracy
+from training.figures import auc, balanced_accuracy, finite
 from training.input_map import Fitted, Spread, answer_loss, fit_input_map
 from training.intervals import bounds, person_weights, weighted_areas
 from training.measured_vectors import MeasuredVectors
@@ -244,7 +244,7 @@ def with_record(tuned: Tuned, vectors: MeasuredVectors, command: str, seed: int)
 
 def as_document(tuned: Tuned) -> dict[str, Any]:
     """Choice and figures as JSON; a figure that does not exist (one class) is ``None``."""
-    document: dict[str, Any] = _finite(
+    document: dict[str, Any] = finite(
         {
             "chosen": tuned.chosen,
             "choices": [asdict(choice) for choice in tuned.choices],
@@ -252,14 +252,6 @@ def as_document(tuned: Tuned) -> dict[str, Any]:
         }
     )
     return document
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def _check_people(identity: NDArray[np.int64], what: str) -> None:

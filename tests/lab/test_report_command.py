@@ -215,8 +215,3 @@ def test_numbers_out_of_range_are_refused(option: str) -> None:
     words = ["absent.npz", "--val", "v", "--nonfaces-val", "n", "-o", "out", option, "0"]
     with pytest.raises(ConfigError, match=f"{option} is 0"):
         report_command.run(parsed(words))
-
-
-def test_json_has_no_number_that_is_none() -> None:
-    given = {"a": float("nan"), "b": [float("inf"), 1.5], "c": (True, None, "x")}
-    assert report_command.finite(given) == {"a": None, "b": [None, 1.5], "c": [True, None, "x"]}

@@ -11,6 +11,7 @@ from training.figures import (
     auc,
     average_precision,
     balanced_accuracy,
+    finite,
     known,
     mean_of_known,
     presence_figures,
@@ -119,3 +120,8 @@ def test_false_alarms_at_99_are_told_at_the_threshold_that_lets_99_of_100_faces_
 
 def test_balanced_accuracy_of_one_kind_only_is_no_number() -> None:
     assert np.isnan(balanced_accuracy(np.array([True, False]), np.array([True, True])))
+
+
+def test_json_has_no_number_that_is_none() -> None:
+    given = {"a": float("nan"), "b": [float("inf"), 1.5], "c": (True, None, "x")}
+    assert finite(given) == {"a": None, "b": [None, 1.5], "c": [True, None, "x"]}
