@@ -259,3 +259,8 @@ def test_figures_are_those_of_the_report_half(trained: Trained, files: Files, de
     assert found.faces == int(report.sum())
     positives = (val.attributes[report] > 0).sum(axis=0)
     assert [each.positives for each in found.attributes] == positives.tolist()
+
+
+def test_answers_for_faces_far_from_their_place_count_by_their_weight(lesson: Lesson) -> None:
+    ignored, counted = (train(lesson, SHORT, replace(SETTINGS, wide_weight=w), _silent) for w in (0.0, 1.0))
+    assert not _same(ignored, counted)
