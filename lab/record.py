@@ -41,7 +41,7 @@ class Session:
     output: Path
 
     def bench(self) -> Bench:
-        """What the file says of this session; a file is resumed only where all of it is the same."""
+        """What the file says of this recording; a file is resumed only where all of it is the same."""
         manifest = self.bundle.manifest
         sound = RigFault()
         return Bench(
@@ -185,7 +185,7 @@ def _labels(session: Session) -> NDArray[np.int8]:
 
 
 def _begun(session: Session) -> MeasuredVectors:
-    """What an interrupted session has left, or nothing yet."""
+    """What an interrupted recording has left, or nothing yet."""
     bench, names = session.bench(), session.bundle.attributes.names
     if not session.output.exists():
         d = len(session.bundle.patterns)

@@ -9,6 +9,7 @@ from typing import Final
 
 from firmware.board import find_board
 from lab.bench_rig import with_power
+from lab.evaluate_command import tell
 from lab.evaluation import chosen_rows
 from lab.record import Session, record
 from lab.rig_faults import NAMES, parse_faults
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     session = _session(arguments)
     _warn(arguments.output)
     try:
-        vectors = record(session, partial(_tell, arguments.output.name))
+        vectors = record(session, partial(tell, arguments.output.name))
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command goes on with {arguments.output}", file=sys.stderr)
         raise
@@ -102,7 +103,3 @@ def _account(vectors: MeasuredVectors, output: Path) -> list[str]:
         wrong = ", ".join(f"{name} {value:g}" for name, value in vectors.bench.faults.items())
         lines.append(f"the simulated rig was made wrong: {wrong}")
     return lines
-
-
-def _tell(name: str, done: int, total: int) -> None:
-    print(f"\r{name}: {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

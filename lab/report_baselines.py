@@ -12,7 +12,7 @@ from training.baseline_masks import FIXED, Floats, ratios
 from training.baselines import BaselineSettings, LearnedOptics, Optics, train_fixed, train_learned
 from training.data import DataFile
 from training.luminance import field_of_picture
-from training.ridge_picture import fit_ridge, small_picture
+from training.ridge_picture import fit_ridge, ridge_pixels
 
 FREEFORM_D: Final = 8
 NOISE_FREE: Final = "noise-free"
@@ -54,7 +54,7 @@ def read_pictures(data: DataFile, names: Sequence[str], progress: Callable[[str]
     for row in range(len(data)):
         picture = data.picture(row)
         fields.append(field_of_picture(picture))
-        pixels.append(small_picture(picture))
+        pixels.append(ridge_pixels(picture))
         if (row + 1) % PROGRESS_ROWS == 0:
             progress(f"{data.path.name}: {row + 1} of {len(data)} pictures")
     return Pictures(np.stack(fields), np.stack(pixels), np.asarray(data.attributes[:, columns]))

@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from training.whole_picture import small_picture
 
 RIDGE_PX: Final = 32
 PENALTY: Final = 30.0
@@ -13,11 +14,9 @@ PENALTY: Final = 30.0
 ROWS_AT_ONCE: Final = 4096
 
 
-def small_picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def ridge_pixels(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A picture at 32 x 32, area means of the coded values: (3072,) uint8."""
-    size = (RIDGE_PX, RIDGE_PX)
-    small = Image.fromarray(rgb).resize(size, Image.Resampling.BOX)
-    return np.asarray(small, np.uint8).reshape(-1)
+    return small_picture(rgb, RIDGE_PX).reshape(-1)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

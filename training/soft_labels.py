@@ -14,7 +14,7 @@ from lsi.errors import ConfigError, DataError
 from lsi.frozen import frozen_array
 from lsi.whole_file import whole_file
 from training.damaged_npz import DAMAGED_NPZ
-from training.data import FaceData
+from training.data import DataFile, FaceData
 
 FORMAT: Final = "lsi.teacher/1"
 SAMPLED_ROWS: Final = 64
@@ -61,8 +61,18 @@ class SoftLabels:
 
 def digest_of_faces(faces: FaceData) -> str:
     """A digest of who is on which row, and of some of the pictures; attributes are chosen."""
-    digest = hashlib.sha256(faces.identity.tobytes())
-    digest.update(faces.luminance[::SAMPLED_ROWS].tobytes())
+    return _digest(faces.identity, faces.luminance[::SAMPLED_ROWS])
+
+
+def digest_of_data(data: DataFile) -> str:
+    """The same digest of all rows of a source; decodes only the pictures that it needs."""
+    sampled = [data.field(row) for row in range(0, len(data), SAMPLED_ROWS)]
+    return _digest(data.identity, np.stack(sampled))
+
+
+def _digest(identity: NDArray[np.int64], sampled: NDArray[np.float32]) -> str:
+    digest = hashlib.sha256(identity.tobytes())
+    digest.update(sampled.tobytes())
     return digest.hexdigest()
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-PICTURE_PX: Final = 64
 WIDTHS: Final = (24, 40, 80, 160, 192)
 """Channels after each stage; each of the first four halves the picture. 1.1 million weights."""
 SHOWN_AT_ONCE: Final = 256

@@ -67,7 +67,7 @@ def ceiling_lines(figures: dict[str, Any]) -> list[str]:
 
 def _labels(arguments: argparse.Namespace) -> "SoftLabels":
     from training.data import open_data  # noqa: PLC0415 - `lsi --help` stays light
-    from training.soft_labels import SoftLabels, digest_of_faces  # noqa: PLC0415 - same
+    from training.soft_labels import SoftLabels, digest_of_data  # noqa: PLC0415 - same
     from training.teacher import TeacherSettings, answers, softened, train_teacher  # noqa: PLC0415 - same
     from training.whole_picture import pictures_of  # noqa: PLC0415 - same
 
@@ -75,8 +75,7 @@ def _labels(arguments: argparse.Namespace) -> "SoftLabels":
     data, val = open_data(arguments.data, "train"), open_data(arguments.val, "val")
     names = data.attribute_names
     pictures, val_faces = pictures_of(data), val.faces(names)
-    faces = data.faces(names)
-    teacher = train_teacher(pictures, faces.attributes, settings, print_line)
+    teacher = train_teacher(pictures, data.attributes, settings, print_line)
     val_logits = answers(teacher, pictures_of(val))
     words = [(option, getattr(arguments, option[2:])) for option in ("--data", "--val")]
     words += [("-o", arguments.output), ("--epochs", arguments.epochs), ("--seed", arguments.seed)]
@@ -86,7 +85,7 @@ def _labels(arguments: argparse.Namespace) -> "SoftLabels":
         "settings": asdict(settings),
         "figures": ceiling(val_logits, val_faces),
     }
-    return SoftLabels(names, softened(answers(teacher, pictures)), digest_of_faces(faces), val_logits, record)
+    return SoftLabels(names, softened(answers(teacher, pictures)), digest_of_data(data), val_logits, record)
 
 
 def ceiling(logits: "NDArray[np.float32]", faces: "FaceData") -> dict[str, Any]:

@@ -103,9 +103,7 @@ def train_together(  # noqa: PLR0913 - two of them are for interruptions only
             progress(_line(schedule, course.epoch, losses, time.monotonic() - began_s))
             if save is not None:
                 save(course.state())
-        return [
-            course.result(student, size) for student in course.students for size in student.settings.sizes
-        ]
+        return [trained for student in course.students for trained in course.results(student)]
 
 
 def _line(schedule: Schedule, epoch: int, losses: list[float], took_s: float) -> str:
@@ -160,17 +158,22 @@ class _Course:
             student.restore(kept)
 
     @torch.no_grad()
-    def result(self, student: Student, size: int) -> Trained:
+    def results(self, student: Student) -> list[Trained]:
+        """One per size that the bank serves; the true ranges of all are found over one more pass."""
+        seen = self._seen(student)
+        return [self._result(student, size, seen) for size in student.settings.sizes]
+
+    def _result(self, student: Student, size: int, seen: NDArray[np.float32]) -> Trained:
         """The first ``size`` masks in the order that suffers least from motion, and their read-out.
 
-        Auxiliary outputs are cut off; the true ranges are found over one more pass.
+        Auxiliary outputs are cut off. ``seen`` (n, d) are measurements with the masks in their trained order.
         """
         labels = student.targets.shape[1]
         kept = [*range(student.settings.attributes), labels]
         masks = student.mask_layer().cpu().numpy()[:size] > 0
         order = order_against_motion(masks, self.lesson.faces.luminance[:ORDERING_ROWS])
         read_out = read_out_in_order(read_out_weights(student.read_out_for(size), kept), order)
-        measurements = self._seen(student)[:, order]
+        measurements = seen[:, order]
         activations = read_out.activations(measurements)
         lows, highs = [a.min() for a in activations], [a.max() for a in activations]
         return Trained(

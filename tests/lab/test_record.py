@@ -201,7 +201,7 @@ def test_an_interruption_says_how_to_go_on(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(module, "PROGRESS_ROWS", 1)
-    monkeypatch.setattr(record_command, "_tell", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    monkeypatch.setattr(record_command, "tell", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         run(words(faces, tmp_path / "v.npz"))
     assert "the same command goes on" in capsys.readouterr().err

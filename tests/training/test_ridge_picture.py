@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.ridge_picture import PENALTY, fit_ridge, small_picture
+from training.ridge_picture import PENALTY, fit_ridge, ridge_pixels
 
 
 def test_the_penalty_is_the_one_of_the_published_baseline() -> None:
@@ -34,7 +34,7 @@ def test_it_is_least_squares_with_a_free_bias_over_several_blocks() -> None:
 def test_a_picture_is_averaged_over_areas_with_its_colours() -> None:
     picture = np.zeros((64, 64, 3), np.uint8)
     picture[:2, :2] = [[[200, 0, 0], [100, 0, 0]], [[0, 0, 40], [100, 0, 0]]]
-    found = small_picture(picture)
+    found = ridge_pixels(picture)
     assert found.shape == (3072,)
     assert found[:3].tolist() == [100, 0, 10]
     assert not found[3:].any()
