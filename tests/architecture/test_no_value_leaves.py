@@ -3,6 +3,8 @@
 import base64
 import logging
 import os
+import re
+import secrets
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ import edge_app.service
 from edge_app.encoder import TfliteEncoder
 from edge_app.service import Parts, Service
 from firmware.factory import open_rig
+from firmware.sim.clock import SimClock
 from firmware.sim.light import LightSequence
 from lab.bundles import shipped_bundle
 from lsi.attributes import AttributeLogits
@@ -42,8 +45,24 @@ def written_forms(values: NDArray[np.floating]) -> Iterator[bytes]:
                 yield text.encode()
 
 
-def leaks(output: bytes, *secrets: NDArray[np.floating]) -> list[bytes]:
-    return [form for values in secrets for form in written_forms(values) if form in output]
+def is_written(form: bytes, output: bytes) -> bool:
+    """Whether ``form`` is in ``output``; a number only where one begins: ``10.339`` is not ``0.339``."""
+    start = rb"(?<![\d.])" if form[:1].isdigit() and b"." in form else b""
+    return re.search(start + re.escape(form), output) is not None
+
+
+def leaks(output: bytes, *known: NDArray[np.floating]) -> list[bytes]:
+    return [form for values in known for form in written_forms(values) if is_written(form, output)]
+
+
+class NoonClock:
+    """A wall clock that stands still: nothing that it writes can look like a measured value."""
+
+    def timestamp(self) -> str:
+        return "2026-01-01T12:00:00.000Z"
+
+    def source(self) -> str:
+        return "ntp"
 
 
 @dataclass
@@ -64,6 +83,8 @@ def evidence(
 ) -> Evidence:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    # The run is the same every time: no stamp or stream id that looks like a value by chance.
+    monkeypatch.setattr(secrets, "token_hex", lambda size: "5e" * size)
     found = Evidence()
     bundle = read_bundle(shipped_bundle())
 
@@ -76,7 +97,8 @@ def evidence(
 
     publisher = RecordingPublisher()
     with caplog.at_level(logging.DEBUG), open_rig(BOARD, LightSequence([SCENE] * 3)) as rig:
-        Service(CONFIG, Parts(rig, bundle, Spy(bundle), publisher)).run(threading.Event())
+        parts = Parts(rig, bundle, Spy(bundle), publisher, NoonClock(), SimClock())
+        Service(CONFIG, parts).run(threading.Event())
     logged = "\n".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.records)
     files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     payloads = b"\n".join(payload for _, payload in publisher.sent)
@@ -95,6 +117,16 @@ def test_nothing_measured_is_in_any_payload_log_line_print_or_file(evidence: Evi
 def test_a_temporary_folder_stays_empty(evidence: Evidence, tmp_path: Path) -> None:
     assert evidence.measurements
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("text", [b"v=0.339", b"[0.3391]", b"\n0.339"])
+def test_a_number_is_found_wherever_it_begins(text: bytes) -> None:
+    assert is_written(b"0.339", text)
+
+
+@pytest.mark.parametrize("text", [b"12:00:10.339Z", b"2.0.339"])
+def test_the_end_of_another_number_is_no_leak(text: bytes) -> None:
+    assert not is_written(b"0.339", text)
 
 
 class TestTheFenceGoesRed:
