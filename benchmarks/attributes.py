@@ -25,7 +25,6 @@ from edge_app.tflite_model import TfliteModel
 from firmware.board import SIMULATED_BOARD, find_board
 from lab.bundles import FLOAT_TWIN, shipped_bundle
 from lsi.bundle import Bundle, read_bundle
-from lsi.measurement import SAMPLES_PER_BLOCK
 from training.calibration import brier_skill, expected_calibration_error, probabilities
 from training.data import DataFile, FaceData, open_data, tune_rows
 from training.detectors import AD7383_4
@@ -114,7 +113,7 @@ class _Bench:
 def _bench(faces: DataFile, others: DataFile) -> _Bench:
     bundle, twin = read_bundle(shipped_bundle()), read_bundle(shipped_bundle(FLOAT_TWIN))
     board = find_board(SIMULATED_BOARD)
-    samples = SAMPLES_PER_BLOCK * board.plan.blocks_per_pattern
+    samples = board.plan.samples_per_pattern
     people, without = faces.faces(bundle.attributes.names), others.faces()
     report_half = people.rows(~tune_rows(people.identity))
     report_others = without.rows(~tune_rows(without.identity))

@@ -18,10 +18,14 @@ from benchmarks.report import Figure, report
 from edge_app.walsh import walsh_patterns
 from firmware.board import SIMULATED_BOARD, find_board
 from firmware.correction import correct
-from firmware.drivers.mcp3208 import TwoArmMcp3208
+from firmware.drivers.mcp3208 import Mcp3208Detector
 from firmware.factory import open_rig
-from firmware.scan import DARK_PATTERNS, ScanParts, run_scan, with_dark_references
+from firmware.interfaces import Advance
+from firmware.scan import ScanParts, run_scan
+from firmware.sequence import DARK_PATTERNS, sequence_of
 from firmware.sim.clock import SimClock
+from firmware.stepped import SteppedAcquisition
+from lsi.measurement import ArmLayout
 from lsi.patterns import PatternSet
 from lsi.units import NS_PER_MS
 
@@ -42,6 +46,25 @@ class ReplaySpi:
         del sent
         return self.answer
 
+    def message(self, words: Sequence[bytes]) -> "ReplayMessage":
+        """As many of them."""
+        return ReplayMessage(self, len(words))
+
+
+class ReplayMessage:
+    """A message whose answers lie ready, bright and dark."""
+
+    def __init__(self, spi: ReplaySpi, words: int) -> None:
+        self._spi = spi
+        self._ready = {
+            answer: np.frombuffer(answer * words, np.uint8).reshape(-1, 3) for answer in (_ON, _OFF)
+        }
+        self.received = self._ready[_ON]
+
+    def run(self) -> None:
+        """Answer at once."""
+        self.received = self._ready[self._spi.answer]
+
 
 class ReplayController:
     """A modulator and its trigger wires without a wire."""
@@ -53,7 +76,7 @@ class ReplayController:
         self._edges = 0
         self._shown = 0
 
-    def load(self, sequence: PatternSet, exposure_ns: int) -> None:
+    def load(self, sequence: PatternSet, exposure_ns: int, advance: Advance = Advance.TRIGGERED) -> None:
         """Nothing to load."""
 
     def start(self) -> None:
@@ -101,14 +124,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _ours(patterns: PatternSet) -> Callable[[], object]:
     clock, spi = SimClock(), ReplaySpi()
-    controller = ReplayController(spi, clock, with_dark_references(patterns))
-    parts = ScanParts(controller, TwoArmMcp3208(spi, clock, (0, 1)), controller, clock)
-    return lambda: correct(*run_scan(BOARD.plan, patterns, parts))
+    controller = ReplayController(spi, clock, sequence_of(patterns, ArmLayout.TWO))
+    detector = Mcp3208Detector(spi, (0, 1), BOARD.sensor.vref_v)
+    acquisition = SteppedAcquisition(BOARD.plan, controller, detector, controller, clock)
+    parts = ScanParts(controller, acquisition, clock)
+    return lambda: correct(*run_scan(patterns, parts))
 
 
 def _floor(patterns: PatternSet) -> Callable[[], object]:
     spi = ReplaySpi()
-    transfers = (len(patterns) + DARK_PATTERNS) * BOARD.plan.blocks_per_pattern * 4
+    transfers = (len(patterns) + DARK_PATTERNS) * BOARD.plan.samples_per_pattern * 2
     return lambda: [spi.transfer(b"\x06\x00\x00") for _ in range(transfers)]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsi.errors import LowLightError, SaturationError
-from lsi.measurement import DarkReference, Measurement, RawScan
+from lsi.measurement import ArmLayout, DarkReference, Measurement, RawScan
 
 LOW_LIGHT_SIGMAS: Final = 20.0
 """Light of both arms together, in standard deviations of its own dark noise.
@@ -21,8 +21,10 @@ LOW_LIGHT_COUNTS: Final = 8.0
 def correct(raw: RawScan, dark: DarkReference) -> Measurement:
     """``y = (J+ - J-) / (J+ + J-)`` per mask, after dark subtraction.
 
-    J is the mean over samples minus the dark reference of its arm. The ratio does not
-    change with the brightness of the light.
+    J is the trimmed mean over samples minus the dark reference of its arm. The ratio does
+    not change with the brightness of the light. With one detector and an all-open reference
+    J, ``y = 2 J+ / J - 1``: the same mean, more noise, and not immune to light that changes
+    during the scan.
 
     Raises:
         SaturationError: A sample sits at an end of the converter's range; clipped values
@@ -33,11 +35,20 @@ def correct(raw: RawScan, dark: DarkReference) -> Measurement:
     if clipped:
         found = f"{clipped} of {len(raw.saturated)} masks have samples at an end of the converter's range."
         raise SaturationError(found, hint="less light, or a lower transimpedance or gain.")
-    light = raw.counts.mean(axis=2) - dark.mean_counts
-    total = light.sum(axis=1)
+    light = raw.mean_counts - dark.mean_counts
+    total = light[:, 1] if raw.layout is ArmLayout.ONE_WITH_REFERENCE else light.sum(axis=1)
     _check_light(total, raw, dark)
-    ratio = (light[:, 0] - light[:, 1]) / total
+    ratio = _ratio(light, raw.layout)
     return Measurement(ratio.astype(np.float32), raw.pattern_digest, raw.started_at_ns, raw.duration_ns)
+
+
+def _ratio(light: NDArray[np.float64], layout: ArmLayout) -> NDArray[np.float64]:
+    """(J+ - J-) / (J+ + J-); with an all-open reference J, J- is what is missing of it."""
+    plus, second = light[:, 0], light[:, 1]
+    if layout is ArmLayout.ONE_WITH_REFERENCE:
+        return 2 * plus / second - 1
+    ratio: NDArray[np.float64] = (plus - second) / (plus + second)
+    return ratio
 
 
 def _check_light(total: NDArray[np.float64], raw: RawScan, dark: DarkReference) -> None:

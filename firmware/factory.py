@@ -1,20 +1,24 @@
 """The one place that opens a board: its controller, converter and trigger wires."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from firmware.board import SIMULATED_BOARD, Board, Simulation
 from firmware.drivers.dlpc900 import Dlpc900
-from firmware.drivers.mcp3208 import TwoArmMcp3208
-from firmware.scan import ScanParts, run_scan, with_dark_references
+from firmware.drivers.mcp3208 import Mcp3208Detector
+from firmware.scan import ScanParts, run_scan
+from firmware.sequence import sequence_of
 from firmware.sim.clock import SimClock
 from firmware.sim.dlpc900_chip import SimDlpc900
 from firmware.sim.light import LightSource, LightStream, StillLight, smooth_field
-from firmware.sim.mcp3208_chip import Mcp3208Chip, SimSpi
+from firmware.sim.mcp3208_chip import Mcp3208Chip
 from firmware.sim.optics import Optics
+from firmware.sim.spi import SimSpi, VoltsAt
 from firmware.sim.trigger import SimTriggerLine
+from firmware.stepped import SteppedAcquisition
 from lsi.errors import BoardConfigError, LsiError
 from lsi.measurement import DarkReference, RawScan
 from lsi.patterns import PatternSet
@@ -47,27 +51,34 @@ class Rig:
             BusError: The controller refuses or does not answer.
             ShapeMismatchError: More or larger masks than the DMD can show.
         """
-        self.parts.modulator.load(with_dark_references(patterns), self.board.plan.exposure_ns)
+        parts = self.parts
+        sequence = sequence_of(patterns, parts.layout)
+        parts.modulator.load(sequence, self.board.plan.exposure_ns, parts.acquisition.advance)
 
     def is_loaded(self, patterns: PatternSet) -> bool:
         """Whether the controller is known to hold these masks."""
-        return self.parts.modulator.loaded_digest == with_dark_references(patterns).digest
+        return self.parts.modulator.loaded_digest == sequence_of(patterns, self.parts.layout).digest
 
     def scan(self, patterns: PatternSet) -> tuple[RawScan, DarkReference]:
         """One scan of masks that are loaded; see ``run_scan``."""
-        return run_scan(self.board.plan, patterns, self.parts)
+        return run_scan(patterns, self.parts)
 
     def next_scene(self) -> bool:
         """Move simulated light to its next scene; ``False`` at its end. Always true in real light."""
         return self.light is None or self.light.advance()
 
 
-def open_rig(board: Board, light: LightSource | None = None) -> Rig:
+Amplifier = Callable[[int, float], float]
+"""What stands between optics and converter: (channel, volts in) to volts out."""
+
+
+def open_rig(board: Board, light: LightSource | None = None, amplifier: Amplifier | None = None) -> Rig:
     """Open ``board``.
 
     Args:
         board: What to open.
         light: What shines on a simulated board; a smooth field by default.
+        amplifier: What a simulated board has between its optics and its converter; nothing by default.
 
     Raises:
         BoardConfigError: A board with real buses: their adapters are not part of this
@@ -76,10 +87,10 @@ def open_rig(board: Board, light: LightSource | None = None) -> Rig:
     if board.simulation is None:
         found = f"Board '{board.name}' is not simulated, and this version has no adapters for real buses."
         raise BoardConfigError(found, hint=f'--simulate, or board = "{SIMULATED_BOARD}".')
-    return _simulated(board, board.simulation, light or StillLight(smooth_field()))
+    return _simulated(board, board.simulation, light or StillLight(smooth_field()), amplifier)
 
 
-def _simulated(board: Board, simulation: Simulation, light: LightSource) -> Rig:
+def _simulated(board: Board, simulation: Simulation, light: LightSource, amplifier: Amplifier | None) -> Rig:
     clock = SimClock()
     controller = SimDlpc900(clock, waiting=simulation.waiting)
     channels = (board.converter.arm_plus_channel, board.converter.arm_minus_channel)
@@ -92,12 +103,19 @@ def _simulated(board: Board, simulation: Simulation, light: LightSource) -> Rig:
         mirror_scale_px=scale_px,
         seed=simulation.seed,
     )
-    chip = Mcp3208Chip(optics.volts_at, board.sensor)
+    chip = Mcp3208Chip(_amplified(optics.volts_at, amplifier), board.sensor)
     spi = SimSpi(chip, clock, board.converter.spi_hz, simulation.spi_overhead_ns)
-    parts = ScanParts(
+    acquisition = SteppedAcquisition(
+        plan=board.plan,
         modulator=Dlpc900(controller, board.modulator.dmd, mirror_scale_px=scale_px),
-        detector=TwoArmMcp3208(spi, clock, channels),
+        detector=Mcp3208Detector(spi, channels, board.sensor.vref_v),
         trigger=SimTriggerLine(controller, clock),
         clock=clock,
     )
-    return Rig(board, parts, light)
+    return Rig(board, ScanParts(acquisition.modulator, acquisition, clock), light)
+
+
+def _amplified(volts_at: VoltsAt, amplifier: Amplifier | None) -> VoltsAt:
+    if amplifier is None:
+        return volts_at
+    return lambda channel, now_ns: amplifier(channel, volts_at(channel, now_ns))

@@ -11,17 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.board import Board, Simulation
-from firmware.drivers.dlpc900 import Dlpc900
-from firmware.drivers.mcp3208 import TwoArmMcp3208
-from firmware.factory import Rig
-from firmware.scan import ScanParts
-from firmware.sim.clock import SimClock
-from firmware.sim.dlpc900_chip import SimDlpc900
-from firmware.sim.light import LightSequence, LightSource
-from firmware.sim.mcp3208_chip import Mcp3208Chip, SimSpi
-from firmware.sim.optics import Optics
-from firmware.sim.trigger import SimTriggerLine
+from firmware.board import Board
+from firmware.factory import Rig, open_rig
+from firmware.sim.light import LightSequence
 from lsi.errors import BoardConfigError, ConfigError
 
 Field = NDArray[np.float32]
@@ -115,7 +107,13 @@ def open_faulty_rig(board: Board, light: Iterable[Field], fault: RigFault) -> Ri
     if board.simulation is None:
         found = f"Board '{board.name}' is not simulated; faults cannot be put into it."
         raise BoardConfigError(found, hint="a simulated board, or no --fault.")
-    return _assembled(_misread(board, fault), board.simulation, LightSequence(_bent(light, fault)), fault)
+    board = _misread(board, fault)
+    arm_minus, offset_v = board.converter.arm_minus_channel, board.sensor.offset_v
+
+    def amplified_v(channel: int, volts: float) -> float:
+        return volts if channel != arm_minus else offset_v + fault.arm_minus_gain * (volts - offset_v)
+
+    return open_rig(board, LightSequence(_bent(light, fault)), amplified_v)
 
 
 def _bent(light: Iterable[Field], fault: RigFault) -> Iterator[Field]:
@@ -127,37 +125,6 @@ def _misread(board: Board, fault: RigFault) -> Board:
     sensor = board.sensor
     stray_nw, offset_v = sensor.stray_nw * fault.stray_factor, sensor.offset_v + fault.offset_added_v
     return replace(board, sensor=replace(sensor, stray_nw=stray_nw, offset_v=offset_v))
-
-
-def _assembled(board: Board, simulation: Simulation, light: LightSource, fault: RigFault) -> Rig:
-    """The parts of ``firmware.factory`` with an amplifier between the optics and the converter."""
-    clock = SimClock()
-    controller = SimDlpc900(clock, waiting=simulation.waiting)
-    channels = (board.converter.arm_plus_channel, board.converter.arm_minus_channel)
-    scale_px, offset_v = board.modulator.mirror_scale_px, board.sensor.offset_v
-    optics = Optics(
-        controller=controller,
-        light=light,
-        sensor=board.sensor,
-        channels=channels,
-        mirror_scale_px=scale_px,
-        seed=simulation.seed,
-    )
-
-    def amplified_v(channel: int, now_ns: int) -> float:
-        volts = optics.volts_at(channel, now_ns)
-        return volts if channel != channels[1] else offset_v + fault.arm_minus_gain * (volts - offset_v)
-
-    spi = SimSpi(
-        Mcp3208Chip(amplified_v, board.sensor), clock, board.converter.spi_hz, simulation.spi_overhead_ns
-    )
-    parts = ScanParts(
-        modulator=Dlpc900(controller, board.modulator.dmd, mirror_scale_px=scale_px),
-        detector=TwoArmMcp3208(spi, clock, channels),
-        trigger=SimTriggerLine(controller, clock),
-        clock=clock,
-    )
-    return Rig(board, parts, light)
 
 
 def _moved(side: int, shift_px: float, scale: float) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ ADVICE: Final = {
     Problem.SATURATED: "less light, or a lower transimpedance or gain.",
     Problem.LOW_LIGHT: "switch the light on, uncover the lens, or raise the exposure.",
     Problem.MASK_MISSING: "check the two trigger wires between host and DMD controller.",
-    Problem.CONVERSION_OUTSIDE_EXPOSURE: "raise scan.exposure_us or lower scan.blocks_per_pattern.",
+    Problem.CONVERSION_OUTSIDE_EXPOSURE: "raise scan.exposure_us or lower scan.samples_per_pattern.",
     Problem.MODULATOR_OR_CONVERTER: "check power and cable of DMD controller and converter.",
     Problem.SCAN_FAILED: "read the log of the device.",
 }

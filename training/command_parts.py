@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from lsi.errors import BoardConfigError, ConfigError
-from lsi.measurement import SAMPLES_PER_BLOCK
 from lsi.schema import check
 from lsi.sensor import SensorModel
 from lsi.toml_file import read_toml
@@ -26,7 +25,7 @@ def read_sensor(board: Path) -> tuple[SensorModel, int]:
     hint = "a file like hardware/boards/sim-mcp3208.toml."
     document = read_toml(board, "Board file", error=BoardConfigError, hint=hint)
     check(document, "board", error=BoardConfigError, source=str(board))
-    return SensorModel(**document["sensor"]), SAMPLES_PER_BLOCK * document["scan"]["blocks_per_pattern"]
+    return SensorModel(**document["sensor"]), document["scan"]["samples_per_pattern"]
 
 
 def require_torch() -> None:

@@ -6,6 +6,9 @@ the MCP3204/3208 with Microcontroller SPI Ports" (byte-aligned form).
 
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lsi.errors import FrameError
 
 CHANNELS: Final = 8
@@ -35,16 +38,19 @@ def request_conversion(channel: int) -> bytes:
     return bytes([_START_SINGLE_ENDED | channel >> 2, (channel & 0b11) << 6, 0])
 
 
-def parse_conversion(received: bytes) -> int:
-    """Counts (0..4095) in the answer to :func:`request_conversion`.
+def parse_conversions(received: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Counts (0..4095) in the answers to :func:`request_conversion`.
+
+    Shape: (..., 3) bytes to (...).
 
     Raises:
-        FrameError: Not three bytes, or the null bit is not 0: the line floats.
+        FrameError: Not three bytes each, or a null bit that is not 0: the line floats.
     """
-    if len(received) != CONVERSION_BYTES:
-        raise FrameError(f"MCP3208 answered {len(received)} bytes, expected {CONVERSION_BYTES}.")
-    word = int.from_bytes(received, "big")
-    if word & _NULL_BIT:
-        found = "MCP3208 does not answer: its null bit reads 1."
+    if received.shape[-1] != CONVERSION_BYTES:
+        raise FrameError(f"MCP3208 answered {received.shape[-1]} bytes, expected {CONVERSION_BYTES}.")
+    words = received[..., 1].astype(np.uint16) << 8 | received[..., 2]
+    floating = int(np.count_nonzero(words & _NULL_BIT))
+    if floating:
+        found = f"MCP3208 does not answer: the null bit reads 1 in {floating} of {words.size} conversions."
         raise FrameError(found, hint="check MISO, chip select and power of the converter.")
-    return word & FULL_SCALE_COUNTS
+    return np.bitwise_and(words, FULL_SCALE_COUNTS, dtype=np.uint16)

@@ -11,21 +11,18 @@ from typing import Final
 
 import numpy as np
 
-from firmware.sim.clock import SimClock
+from firmware.sim.spi import FLOATING
 from lsi.sensor import SensorModel
-from lsi.units import NS_PER_S
 
 COMMAND_BITS: Final = 5
 _BITS: Final = 12
-FLOATING: Final = 1
-"""What the master reads while the chip does not drive the line (pull-up)."""
 
 VoltsAt = Callable[[int, int], float]
 """Volts on an input: (channel, time in ns)."""
 
 
 class Mcp3208Chip:
-    """The shift machine. Call ``select``, then ``clock_edge`` once per bit.
+    """``SpiChip``: the shift machine.
 
     Args:
         volts_at: What is on the inputs.
@@ -38,10 +35,14 @@ class Mcp3208Chip:
         self._command: list[int] = []
         self._answer: list[int] = []
 
-    def select(self) -> None:
+    def select(self, now_ns: int) -> None:
         """CS falls: begin a new conversion."""
+        del now_ns
         self._command = []
         self._answer = []
+
+    def deselect(self, now_ns: int) -> None:
+        """CS rises: nothing happens."""
 
     def clock_edge(self, bit_in: int, now_ns: int) -> int:
         """One clock: ``bit_in`` is read on the rising edge, the result is what the chip drives."""
@@ -64,34 +65,3 @@ class Mcp3208Chip:
         counts = int(self._sensor.counts(np.array([volts]))[0])
         msb_first = [counts >> shift & 1 for shift in reversed(range(_BITS))]
         return msb_first + msb_first[-2::-1]
-
-
-class SimSpi:
-    """``SpiDevice`` between the driver and the simulated chip; takes its time on the clock.
-
-    Args:
-        chip: The chip behind the wires.
-        clock: Advanced by the overhead of a call and by every bit.
-        spi_hz: Clock frequency of the bus.
-        overhead_ns: From the call to the first clock edge.
-    """
-
-    def __init__(self, chip: Mcp3208Chip, clock: SimClock, spi_hz: int, overhead_ns: int) -> None:
-        self._chip = chip
-        self._clock = clock
-        self._bit_ns = NS_PER_S // spi_hz
-        self._overhead_ns = overhead_ns
-
-    def transfer(self, sent: bytes) -> bytes:
-        """Shift bits both ways, most significant first."""
-        self._clock.advance(self._overhead_ns)
-        self._chip.select()
-        now_ns = self._clock.now_ns()
-        word = int.from_bytes(sent, "big")
-        received = 0
-        length = 8 * len(sent)
-        for index in range(length):
-            bit_in = word >> (length - 1 - index) & 1
-            received = received << 1 | self._chip.clock_edge(bit_in, now_ns + index * self._bit_ns)
-        self._clock.advance(length * self._bit_ns)
-        return received.to_bytes(len(sent), "big")

@@ -14,6 +14,7 @@ from edge_app.service import Parts, Service
 from firmware.board import Board, find_board
 from firmware.factory import Rig, open_rig
 from firmware.sim.light import LightSequence
+from firmware.stepped import SteppedAcquisition
 from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle, parse_bundle
 from lsi.disclosure import DisclosurePolicy
@@ -174,7 +175,9 @@ def test_a_scan_that_fails_is_dropped_told_once_and_recovered_from(
 
 def test_a_controller_that_loses_its_masks_gets_them_again() -> None:
     bench = Bench([BRIGHT] * 3)
-    controller = bench.rig.parts.trigger._controller  # type: ignore[attr-defined] # the simulated line has one
+    acquisition = bench.rig.parts.acquisition
+    assert isinstance(acquisition, SteppedAcquisition)
+    controller = acquisition.trigger._controller  # type: ignore[attr-defined] # the simulated line has one
     published = bench.publisher.publish
 
     def reset_after_the_first(kind: Kind, payload: bytes) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from firmware.interfaces import ArmBlock
+from firmware.interfaces import Advance, PassSamples
 from lsi.errors import TriggerTimeoutError
+from lsi.measurement import CountScale
 from lsi.patterns import PatternSet
 
 
@@ -19,6 +21,9 @@ class ScriptedSpi:
         expected, answer = self._left.pop(0)
         assert sent == expected
         return answer
+
+    def message(self, words: Sequence[bytes]) -> "ScriptedMessage":
+        return ScriptedMessage(self, words)
 
     def check_done(self) -> None:
         assert self._left == []
@@ -70,8 +75,8 @@ class ScriptedModulator:
         self._digest: str | None = None
         self._running_after = running_after
 
-    def load(self, sequence: PatternSet, exposure_ns: int) -> None:
-        self.calls.append(f"load {len(sequence)} {exposure_ns}")
+    def load(self, sequence: PatternSet, exposure_ns: int, advance: Advance = Advance.TRIGGERED) -> None:
+        self.calls.append(f"load {len(sequence)} {exposure_ns} {advance}")
         self._digest = sequence.digest
 
     @property
@@ -91,18 +96,54 @@ class ScriptedModulator:
         self.calls.append("stop")
 
 
+class ScriptedMessage:
+    """``SpiMessage`` that plays its words one after another."""
+
+    def __init__(self, spi: ScriptedSpi, words: Sequence[bytes]) -> None:
+        self._spi = spi
+        self._words = list(words)
+        self.received = np.zeros((len(words), len(words[0])), np.uint8)
+
+    def run(self) -> None:
+        for row, word in zip(self.received, self._words, strict=True):
+            row[:] = np.frombuffer(self._spi.transfer(word), np.uint8)
+
+
 class ScriptedDetector:
-    """``BucketDetector`` that gives one pair of counts per block and takes ``block_ns`` for it."""
+    """``BucketDetector`` that takes ``pattern_ns`` for a pattern and gives ``counts`` in the end."""
 
-    full_scale_counts = 4095
+    scale = CountScale(4095, 1e-3)
 
-    def __init__(self, clock: ScriptedClock, counts: Sequence[tuple[int, int]], block_ns: int = 100) -> None:
+    def __init__(self, clock: ScriptedClock, counts: ArrayLike, pattern_ns: int = 100) -> None:
         self._clock = clock
-        self._counts = list(counts)
-        self._block_ns = block_ns
+        self._counts = np.array(counts, np.uint16)
+        self._pattern_ns = pattern_ns
+        self.taken: list[int] = []
 
-    def read_block(self) -> ArmBlock:
-        plus, minus = self._counts.pop(0)
-        started_at_ns = self._clock.time_ns
-        self._clock.time_ns += self._block_ns
-        return ArmBlock(np.array([[plus] * 2, [minus] * 2], np.uint16), started_at_ns, self._clock.time_ns)
+    def sampler(self, patterns: int, samples: int) -> "ScriptedDetector":
+        assert self._counts.shape[::2] == (patterns, samples)
+        return self
+
+    def take(self, index: int) -> None:
+        self.taken.append(index)
+        self._clock.time_ns += self._pattern_ns
+
+    def counts(self) -> NDArray[np.uint16]:
+        return self._counts[self.taken]
+
+
+class ScriptedAcquisition:
+    """``Acquisition`` that gives ``counts`` (patterns, arms, samples)."""
+
+    advance = Advance.TRIGGERED
+
+    def __init__(self, clock: ScriptedClock, counts: ArrayLike, duration_ns: int = 100) -> None:
+        self._clock = clock
+        self._counts = np.array(counts, np.uint16)
+        self._duration_ns = duration_ns
+        self.asked: list[int] = []
+
+    def acquire(self, patterns: int) -> PassSamples:
+        self.asked.append(patterns)
+        self._clock.time_ns += self._duration_ns
+        return PassSamples(self._counts, CountScale(4095, 1e-3), dropped_count=3, trimmed_count=1)

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from firmware.correction import LOW_LIGHT_COUNTS, correct
 from lsi.errors import LowLightError, SaturationError
-from lsi.measurement import DarkReference, RawScan
+from lsi.measurement import CountScale, DarkReference, RawScan
 
 LIGHT = hnp.arrays(np.uint16, (5, 2), elements=st.integers(20, 1500))
 
 
 def raw(light: NDArray[np.integer], offset: int = 0) -> RawScan:
     counts = (light.astype(np.uint16) + np.uint16(offset))[..., np.newaxis].repeat(4, axis=2)
-    return RawScan(counts, 4095, "digest", 10, 20)
+    return RawScan(counts, CountScale(4095, 1e-3), "digest", 10, 20)
 
 
 def dark(offset: int = 0, noise: float = 0.0) -> DarkReference:
@@ -49,7 +49,7 @@ def test_a_sample_at_an_end_of_the_range_is_reported_not_averaged(code: int) -> 
     counts = raw(np.full((3, 2), 500)).counts.copy()
     counts[2, 1, 0] = code
     with pytest.raises(SaturationError, match="1 of 3 masks"):
-        correct(RawScan(counts, 4095, "digest", 0, 0), dark())
+        correct(RawScan(counts, CountScale(4095, 1e-3), "digest", 0, 0), dark())
 
 
 @pytest.mark.parametrize(("light", "enough"), [(4, True), (3, False)])

@@ -5,16 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.drivers.mcp3208 import TwoArmMcp3208
-from firmware.drivers.mcp3208_frames import parse_conversion, request_conversion
+from firmware.drivers.mcp3208 import Mcp3208Detector
+from firmware.drivers.mcp3208_frames import parse_conversions, request_conversion
 from firmware.sim.clock import SimClock
-from firmware.sim.mcp3208_chip import Mcp3208Chip, SimSpi
-from lsi.errors import FrameError
-from tests.firmware.scripted import ScriptedClock, ScriptedSpi
+from firmware.sim.mcp3208_chip import Mcp3208Chip
+from firmware.sim.spi import SimSpi
+from lsi.errors import BoardConfigError, FrameError
+from tests.firmware.scripted import ScriptedSpi
 from tests.lsi.test_sensor import SENSOR
 
 CHANNEL = st.integers(0, 7)
 CODE = st.integers(0, 4095)
+
+
+def parse_conversion(received: bytes) -> int:
+    return int(parse_conversions(np.frombuffer(received, np.uint8)))
 
 
 def volts_of(code: int) -> float:
@@ -43,11 +48,11 @@ def test_the_result_is_the_low_twelve_bits(received: str, counts: int) -> None:
 
 
 def test_a_null_bit_of_one_is_a_floating_line_and_not_full_scale() -> None:
-    with pytest.raises(FrameError, match="null bit reads 1"):
+    with pytest.raises(FrameError, match="null bit reads 1 in 1 of 1"):
         parse_conversion(b"\xff\xff\xff")
 
 
-@pytest.mark.parametrize("received", [b"", b"\0\0", b"\0\0\0\0"])
+@pytest.mark.parametrize("received", [b"\0\0", b"\0\0\0\0"])
 def test_another_number_of_bytes_is_no_conversion(received: bytes) -> None:
     with pytest.raises(FrameError, match="expected 3"):
         parse_conversion(received)
@@ -108,21 +113,57 @@ def test_the_input_is_sampled_after_overhead_and_command() -> None:
     assert clock.now_ns() == 1_000 + 25_000 + 24_000
 
 
-def test_a_block_reads_the_arms_a_b_b_a() -> None:
-    a, b = bytes.fromhex("07 00 00"), bytes.fromhex("06 40 00")
-    exchanges = [(a, b"\0\0\1"), (b, b"\0\0\2"), (b, b"\0\0\3"), (a, b"\0\0\4")]
-    spi = ScriptedSpi(exchanges)
-    block = TwoArmMcp3208(spi, ScriptedClock(tick_ns=10), (4, 1)).read_block()
+A, B = bytes.fromhex("07 00 00"), bytes.fromhex("06 40 00")
+
+
+def test_two_arms_are_read_a_b_b_a() -> None:
+    spi = ScriptedSpi([(A, b"\0\0\1"), (B, b"\0\0\2"), (B, b"\0\0\3"), (A, b"\0\0\4")])
+    sampler = Mcp3208Detector(spi, (4, 1), 3.3).sampler(1, 2)
+    sampler.take(0)
     spi.check_done()
-    assert block.counts.tolist() == [[1, 4], [2, 3]]
-    assert (block.started_at_ns, block.ended_at_ns) == (10, 20)
+    assert sampler.counts().tolist() == [[[1, 4], [2, 3]]]
+
+
+def test_one_arm_is_read_four_times_a_block() -> None:
+    spi = ScriptedSpi([(A, bytes([0, 0, value])) for value in range(8)])
+    sampler = Mcp3208Detector(spi, (4,), 3.3).sampler(2, 4)
+    sampler.take(1)
+    sampler.take(0)
+    assert sampler.counts().tolist() == [[[4, 5, 6, 7]], [[0, 1, 2, 3]]]
+
+
+@pytest.mark.parametrize(("channels", "samples", "unit"), [((0, 1), 3, 2), ((0,), 6, 4)])
+def test_a_part_of_a_block_is_refused(channels: tuple[int, ...], samples: int, unit: int) -> None:
+    with pytest.raises(BoardConfigError, match=f"multiple of {unit}"):
+        Mcp3208Detector(chip_with(1)[0], channels, 3.3).sampler(1, samples)
+
+
+def test_more_conversions_than_a_message_holds_go_out_as_several() -> None:
+    chip = Mcp3208Chip(lambda channel, _: volts_of(100 + channel), SENSOR)
+    sampler = Mcp3208Detector(SimSpi(chip, SimClock(), 1_000_000, 0), (0, 1), 3.3).sampler(1, 300)
+    sampler.take(0)
+    assert sampler.counts().tolist() == [[[100] * 300, [101] * 300]]
+
+
+def test_one_floating_conversion_spoils_the_pass() -> None:
+    spi = ScriptedSpi([(A, b"\0\0\1"), (B, b"\xff\xff\xff"), (B, b"\0\0\3"), (A, b"\0\0\4")])
+    sampler = Mcp3208Detector(spi, (4, 1), 3.3).sampler(1, 2)
+    sampler.take(0)
+    with pytest.raises(FrameError, match="null bit reads 1 in 1 of 4"):
+        sampler.counts()
 
 
 def test_light_that_drifts_linearly_adds_nothing_to_the_difference_of_the_arms() -> None:
     chip = Mcp3208Chip(lambda _, now_ns: now_ns * 1e-6, SENSOR)
-    clock = SimClock(start_ns=100_000)
-    block = TwoArmMcp3208(SimSpi(chip, clock, 1_000_000, 0), clock, (0, 1)).read_block()
-    means = block.counts.mean(axis=1)
-    assert block.counts[0, 1] > block.counts[0, 0] + 50
-    assert abs(means[0] - means[1]) <= 1
-    assert isinstance(block.counts, np.ndarray)
+    spi = SimSpi(chip, SimClock(start_ns=100_000), 1_000_000, 0)
+    sampler = Mcp3208Detector(spi, (0, 1), SENSOR.vref_v).sampler(1, 2)
+    sampler.take(0)
+    (counts,) = sampler.counts()
+    assert counts[0, 1] > counts[0, 0] + 50
+    assert abs(counts.mean(axis=1)[0] - counts.mean(axis=1)[1]) <= 1
+
+
+def test_volts_of_a_count_are_those_of_the_reference() -> None:
+    scale = Mcp3208Detector(chip_with(1)[0], (0, 1), 3.3).scale
+    assert (scale.full_scale_counts, scale.zero_v) == (4095, 0.0)
+    assert scale.v_per_count * 4096 == pytest.approx(3.3)

@@ -14,6 +14,7 @@ from firmware.factory import Rig, open_rig
 from firmware.sim.dlpc900_chip import SimDlpc900
 from firmware.sim.light import LightSequence, StillLight, smooth_field
 from firmware.sim.trigger import SimTriggerLine
+from firmware.stepped import SteppedAcquisition
 from lab.bench_rig import with_power
 from lsi.errors import (
     BoardConfigError,
@@ -47,8 +48,14 @@ def measured(board: Board, field: NDArray[np.float32]) -> NDArray[np.float32]:
         return correct(*rig.scan(PATTERNS)).values
 
 
+def stepped(rig: Rig) -> SteppedAcquisition:
+    acquisition = rig.parts.acquisition
+    assert isinstance(acquisition, SteppedAcquisition)
+    return acquisition
+
+
 def simulated_parts(rig: Rig) -> tuple[SimDlpc900, SimTriggerLine]:
-    trigger = rig.parts.trigger
+    trigger = stepped(rig).trigger
     assert isinstance(trigger, SimTriggerLine)
     return trigger._controller, trigger
 
@@ -87,7 +94,7 @@ def test_what_is_measured_is_what_was_uploaded_and_not_what_the_driver_was_given
 
 def test_noise_of_the_samples_is_that_of_the_sensor_model() -> None:
     white = np.full((64, 64), 0.5, np.float32)
-    board = replace(BOARD, plan=replace(BOARD.plan, exposure_ns=500_000_000, blocks_per_pattern=500))
+    board = replace(BOARD, plan=replace(BOARD.plan, exposure_ns=500_000_000, samples_per_pattern=1000))
     half_on = PatternSet(np.tile(np.indices((64, 64)).sum(axis=0) % 2 == 0, (1, 1, 1)))
     with open_rig(board, StillLight(white)) as rig:
         rig.load(half_on)
@@ -140,10 +147,10 @@ def test_an_extra_edge_drops_the_scan() -> None:
 
 
 def test_conversions_that_do_not_fit_the_exposure_drop_the_scan() -> None:
-    slow = replace(BOARD, plan=replace(BOARD.plan, exposure_ns=900_000))
+    slow = replace(BOARD, plan=replace(BOARD.plan, exposure_ns=600_000))
     with open_rig(slow, StillLight(FIELD)) as rig:
         rig.load(PATTERNS)
-        with pytest.raises(ExposureError, match="usable part"):
+        with pytest.raises(ExposureError, match="usable exposure"):
             rig.scan(PATTERNS)
 
 
@@ -164,8 +171,8 @@ def test_an_unplugged_controller_is_no_device_and_works_again_after_loading() ->
 def test_a_floating_converter_line_is_no_conversion() -> None:
     with open_rig(BOARD, StillLight(FIELD)) as rig:
         rig.load(PATTERNS)
-        detector = rig.parts.detector
-        detector._spi.transfer = lambda sent: b"\xff" * len(sent)  # type: ignore[attr-defined] # cut the wire
+        spi = stepped(rig).detector._spi  # type: ignore[attr-defined] # cut its wire
+        spi._shift = lambda sent: b"\xff" * len(sent)
         with pytest.raises(FrameError, match="null bit"):
             rig.scan(PATTERNS)
 
