@@ -29,8 +29,16 @@ $(VENV)/.demo: $(BIN)/python $(DECLARED)
 
 $(VENV)/.dev: $(BIN)/python $(DECLARED)
 	@echo "Installing everything for development, PyTorch included (once) ..."
-	@$(PIP) install -c constraints.txt -e '.[dev]' -e 'packaging/lsi-host[demo,train,export,report]'
+	@$(PIP) install -c constraints.txt -e '.[dev,pi]' -e 'packaging/lsi-host[demo,train,export,report]'
 	@touch $@ $(VENV)/.demo
+
+# A second environment, for what the device does on the older TFLite runtime. Its last wheels are for Python 3.11.
+OLD := .venv-tflite-runtime
+$(OLD)/.done: $(BIN)/python $(DECLARED)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "No $(OLD): tflite-runtime has no wheel for this Python; its tests are skipped."; exit 0; }; \
+	echo "Installing tflite-runtime into $(OLD) (once) ..."; $(BIN)/python -m venv $(OLD); \
+	$(OLD)/bin/python -m pip --disable-pip-version-check --quiet install 'tflite-runtime>=2.14,<3' 'numpy>=1.26,<2' cryptography jsonschema paho-mqtt; \
+	$(OLD)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -e .; touch $@
 
 venv: $(VENV)/.dev ## make the development environment
 
@@ -40,7 +48,7 @@ demo: $(VENV)/.demo ## light to payload on your terminal; FRAMES=5 ends after fi
 debian-packages: # mosquitto and minisign, for the tests that ask the real ones
 	@tools/install_debian_packages.sh
 
-test: $(VENV)/.dev debian-packages lint ## lint, then every test
+test: $(VENV)/.dev $(OLD)/.done debian-packages lint ## lint, then every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy strict, import-linter
@@ -57,6 +65,6 @@ wheels: $(VENV)/.dev ## build both distributions into dist/
 	@ls dist
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(OLD) dist build .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: help venv demo debian-packages test lint bench wheels clean

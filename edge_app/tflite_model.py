@@ -1,12 +1,12 @@
-"""A TFLite file on ai-edge-litert: loaded, and its tensors held to the manifest."""
+"""A TFLite file on the installed runtime: loaded, and its tensors held to the manifest."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from edge_app.tflite_interpreter import Interpreter
 from lsi.bundle import Bundle
 from lsi.errors import BundleError, ShapeMismatchError
 
