@@ -51,6 +51,9 @@ debian-packages: # mosquitto and minisign, for the tests that ask the real ones
 test: $(VENV)/.dev $(OLD)/.done debian-packages lint ## lint, then every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+guest: $(VENV)/.dev ## real hidapi, gpiod and rpi-lgpio over a kernel of their own (QEMU; minutes, downloads 210 MB once)
+	@tools/guest_suite.sh $(abspath $(BIN)/python)
+
 lint: $(VENV)/.dev ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
@@ -67,4 +70,4 @@ wheels: $(VENV)/.dev ## build both distributions into dist/
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) $(OLD) dist build .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help venv demo debian-packages test lint bench wheels clean
+.PHONY: help venv demo debian-packages test guest lint bench wheels clean

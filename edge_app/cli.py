@@ -1,30 +1,30 @@
 """``lsi-edge``: the commands of the device."""
 
 import argparse
-import contextlib
 import datetime as dt
 import json
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from edge_app.admission import Terms, admit
+from edge_app.bench_command import add_bench
+from edge_app.calibrate_command import add_calibrate
+from edge_app.command_parts import add_light, add_simulate, open_board
 from edge_app.config import AppConfig, load_config
+from edge_app.doctor_command import add_doctor
 from edge_app.publisher import MqttPublisher, PrintingPublisher
-from edge_app.scan_report import ScanReport
+from edge_app.scan_command import add_scan
+from edge_app.selftest_command import add_selftest
 from edge_app.service import Parts, Service
-from edge_app.walsh import walsh_patterns
-from firmware.board import SIMULATED_BOARD, Board, find_board
-from firmware.correction import correct
-from firmware.factory import LightStream, Rig, open_rig
-from lsi.bundle import read_bundle
-from lsi.errors import LowLightError, LsiError, SaturationError, SceneError
+from firmware.board import SIMULATED_BOARD, find_board
+from lsi.errors import LsiError
 from transport.broker import TlsSettings
 
 DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
@@ -57,7 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
-    _add_scan(commands)
+    add_scan(commands)
+    add_selftest(commands)
+    add_calibrate(commands)
+    add_bench(commands)
+    add_doctor(commands)
     _add_show_config(commands)
     return parser
 
@@ -69,23 +73,11 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="Example: lsi-edge run --config /etc/lsi/config.toml",
     )
     _add_config(run)
-    _add_simulation(run)
+    add_simulate(run)
+    add_light(run)
     run.add_argument("--print", action="store_true", help="write what would leave instead of publishing it")
     run.add_argument("--scans", type=int, metavar="N", help="stop after N scans")
     run.set_defaults(command=_run)
-
-
-def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    scan = commands.add_parser(
-        "scan",
-        help="make one scan and report on it, without its values",
-        epilog="Example: lsi-edge scan --simulate --json",
-    )
-    scan.add_argument("--board", metavar="NAME_OR_FILE", help="a shipped board or a .toml file")
-    scan.add_argument("--bundle", type=Path, metavar="FILE", help="whose masks to show (default: 16 Walsh)")
-    _add_simulation(scan)
-    scan.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    scan.set_defaults(command=_scan)
 
 
 def _add_show_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -104,18 +96,9 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_simulation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--simulate", action="store_true", help=f"use the simulated board {SIMULATED_BOARD}")
-    parser.add_argument(
-        "--light",
-        metavar="FILE",
-        help="light frames for the simulated board; - reads standard input; default: a smooth field",
-    )
-
-
 def _run(parsed: argparse.Namespace) -> int:
     config = load_config(parsed.config)
-    board = _board(parsed, config.board)
+    board = find_board(SIMULATED_BOARD if parsed.simulate else config.board)
     terms = Terms.of(config.trust, board, config.policy.mode, dt.datetime.now(dt.UTC).date())
     admitted = admit(config.bundle, terms)
     publisher = (
@@ -124,37 +107,10 @@ def _run(parsed: argparse.Namespace) -> int:
         else MqttPublisher(config.broker, config.device_id)
     )
     stop = _stop_on_signal()
-    with _open(board, parsed.light) as rig:
+    with open_board(board, config.state, parsed.light) as rig:
         parts = Parts(rig, admitted.bundle, admitted.encoder, publisher)
         Service(config, parts).run(stop, parsed.scans)
     return 0
-
-
-def _scan(parsed: argparse.Namespace) -> int:
-    board = _board(parsed, parsed.board)
-    patterns = walsh_patterns() if parsed.bundle is None else read_bundle(parsed.bundle).patterns
-    failure: LsiError | None = None
-    measurement = None
-    with _open(board, parsed.light) as rig:
-        rig.next_scene()
-        rig.load(patterns)
-        raw, dark = rig.scan(patterns)
-    try:
-        measurement = correct(raw, dark)
-    except (SaturationError, LowLightError) as error:
-        failure = error
-    _print_report(ScanReport.of(raw, measurement, board.name, simulated=board.simulated), as_json=parsed.json)
-    if failure is not None:
-        raise failure
-    return 0
-
-
-def _print_report(report: ScanReport, *, as_json: bool) -> None:
-    document = report.to_document()
-    if as_json:
-        print(json.dumps(document))
-    else:
-        print("\n".join(f"{key:20} {value}" for key, value in document.items()))
 
 
 def _show_config(parsed: argparse.Namespace) -> int:
@@ -167,6 +123,7 @@ def _shown(config: AppConfig) -> dict[str, object]:
         "device_id": config.device_id,
         "board": config.board,
         "bundle": str(config.bundle),
+        "state": str(config.state),
         "mqtt": {
             "host": config.broker.host,
             "port": config.broker.port,
@@ -184,29 +141,6 @@ def _shown(config: AppConfig) -> dict[str, object]:
 
 def _shown_tls(tls: TlsSettings) -> dict[str, str]:
     return {key: str(path) for key, path in asdict(tls).items() if path is not None}
-
-
-def _board(parsed: argparse.Namespace, name: str | None) -> Board:
-    return find_board(SIMULATED_BOARD if parsed.simulate or name is None else name)
-
-
-@contextlib.contextmanager
-def _open(board: Board, light: str | None) -> Iterator[Rig]:
-    with contextlib.ExitStack() as stack:
-        source = None
-        if light == "-":
-            source = LightStream(sys.stdin.buffer)
-        elif light is not None:
-            source = LightStream(stack.enter_context(_light_file(Path(light))))
-        yield stack.enter_context(open_rig(board, source))
-
-
-def _light_file(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as cause:
-        found = f"Light {path} cannot be read ({cause.strerror})."
-        raise SceneError(found, hint="a file of light frames, or - for standard input.") from cause
 
 
 def _stop_on_signal() -> threading.Event:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from edge_app.device_rig import DEFAULT_STATE
 from lsi.attributes import ATTR_LITE
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import AppConfigError
@@ -32,6 +33,7 @@ class AppConfig:
     """What the service needs to know. Paths are absolute.
 
     ``board`` is the name of a shipped board or a path that ends in ``.toml``.
+    ``state`` is the folder of what the device keeps: key, calibration.
     ``interval_s`` is the pause between the starts of two scans.
     """
 
@@ -41,6 +43,7 @@ class AppConfig:
     broker: BrokerAddress
     policy: DisclosurePolicy
     interval_s: float
+    state: Path = DEFAULT_STATE
     trust: TrustSettings = field(default_factory=TrustSettings)
 
 
@@ -72,6 +75,7 @@ def load_config(path: Path) -> AppConfig:
             keepalive_s=mqtt.get("keepalive_s", DEFAULT_KEEPALIVE_S),
         ),
         policy=DisclosurePolicy(frozenset(document.get("policy", {}).get("attributes", ATTR_LITE))),
+        state=_resolve(document.get("state", str(DEFAULT_STATE)), path.parent),
         interval_s=float(document.get("scan", {}).get("interval_s", DEFAULT_INTERVAL_S)),
         trust=_trust(document.get("trust", {}), path.parent),
     )
@@ -97,4 +101,4 @@ def _tls(document: Mapping[str, str], base: Path) -> TlsSettings | None:
     if document["mode"] == "system" and "ca_file" in files:
         found = "mqtt.tls: mode 'system' does not read ca_file."
         raise AppConfigError(found, hint="mode = 'file' to trust the certificates of ca_file.")
-    return TlsSettings(**files)
+    return TlsSettings(files.get("ca_file"), files.get("cert_file"), files.get("key_file"))

@@ -1,9 +1,11 @@
 """The loop: scan, correct, encode, decide, publish. One scan that fails is dropped."""
 
+import contextlib
 import logging
 import secrets
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
@@ -16,12 +18,13 @@ from edge_app.publisher import Publisher
 from edge_app.wall_clock import SystemWallClock, WallClock
 from firmware.clock import MonotonicClock
 from firmware.correction import correct
-from firmware.factory import Rig
 from firmware.interfaces import Clock
+from firmware.realtime import realtime_thread
+from firmware.rig import Rig
 from lsi.bundle import Bundle
 from lsi.disclosure import DisclosurePolicy
-from lsi.errors import BusError, FrameError, LsiError, ScanError
-from lsi.measurement import Measurement
+from lsi.errors import LsiError, RigError, ScanError
+from lsi.measurement import DarkReference, Measurement, RawScan
 from lsi.problems import ADVICE, Problem, problem_of
 from lsi.status import HealthPayload, InfoPayload
 from lsi.topics import Kind
@@ -31,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 HEALTH_PERIOD_NS: Final = 60 * NS_PER_S
 STREAM_BYTES: Final = 8
+
+ScanOutcome = tuple[RawScan, DarkReference] | ScanError | RigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Service:
         self._parts = parts
         self._policy: DisclosurePolicy = config.policy.narrowed(parts.bundle.allowed)
         self._stream = secrets.token_hex(STREAM_BYTES)
-        self._scans = 0
+        self._scans = 0  # of which the outcome is known
         self._failed = 0
         self._problems: frozenset[Problem] = frozenset()
         self._health_sent_ns = 0
@@ -71,6 +76,9 @@ class Service:
     def run(self, stop: threading.Event, max_scans: int | None = None) -> int:
         """Scan until ``stop`` is set, the light of a simulation ends, or ``max_scans``.
 
+        While one scan is encoded and published, by a thread of its own, this thread makes
+        the next: what a scan takes is what the mirrors take. At most one is waiting.
+
         Returns:
             The number of scans made, failed ones included.
         """
@@ -78,27 +86,49 @@ class Service:
         self._load_masks()
         self._parts.publisher.open(self._greeting)
         try:
-            while self._scans != max_scans and self._parts.rig.next_scene():
-                started_ns = self._parts.clock.now_ns()
-                self._scan_once()
-                self._publish_health_if_due(self._parts.clock.now_ns())
-                if stop.wait(self._pause_s(started_ns)):
-                    break
+            with self._pace(), ThreadPoolExecutor(1, "lsi-publish") as worker:
+                self._scan_until(stop, max_scans, worker)
         finally:
             self._parts.publisher.close()
         return self._scans
 
-    def _scan_once(self) -> None:
-        self._scans += 1
+    def _pace(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._parts.rig.board.simulated else realtime_thread()
+
+    def _scan_until(self, stop: threading.Event, max_scans: int | None, worker: ThreadPoolExecutor) -> None:
+        handled = worker.submit(lambda: None)
+        made = 0
+        while made != max_scans and self._parts.rig.next_scene():
+            started_ns = self._parts.clock.now_ns()
+            made += 1
+            outcome = self._scan()
+            handled.result()
+            handled = worker.submit(self._handle, made, outcome)
+            if stop.wait(self._pause_s(started_ns)):
+                break
+        handled.result()
+
+    def _scan(self) -> ScanOutcome:
         try:
             self._load_masks()
-            measurement = correct(*self._parts.rig.scan(self._parts.bundle.patterns))
-        except (ScanError, BusError, FrameError) as error:
+            return self._parts.rig.scan(self._parts.bundle.patterns)
+        except (ScanError, RigError) as error:
+            return error
+
+    def _handle(self, seq: int, outcome: ScanOutcome) -> None:
+        """Correct, encode, decide and publish one scan; runs beside the next one."""
+        self._scans = seq
+        try:
+            if isinstance(outcome, LsiError):
+                raise outcome
+            measurement = correct(*outcome, self._parts.rig.arm_minus_factor)
+        except (ScanError, RigError) as error:
             self._failed += 1
             self._set_problem(error)
-            return
-        self._set_problem(None)
-        self._publish(measurement)
+        else:
+            self._set_problem(None)
+            self._publish(measurement)
+        self._publish_health_if_due(self._parts.clock.now_ns())
 
     def _publish(self, measurement: Measurement) -> None:
         started_ns = self._parts.clock.now_ns()
@@ -153,6 +183,7 @@ class Service:
             scans=self._scans,
             scans_failed=self._failed,
             reconnects=self._parts.publisher.reconnects,
+            mirror_duty=self._parts.rig.duty.extremes,
         )
 
     def _info(self) -> InfoPayload:

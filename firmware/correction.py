@@ -18,13 +18,18 @@ LOW_LIGHT_COUNTS: Final = 8.0
 """And never below this many counts: quantization would dominate, however still the dark is."""
 
 
-def correct(raw: RawScan, dark: DarkReference) -> Measurement:
+def correct(raw: RawScan, dark: DarkReference, arm_minus_factor: float = 1.0) -> Measurement:
     """``y = (J+ - J-) / (J+ + J-)`` per mask, after dark subtraction.
 
     J is the trimmed mean over samples minus the dark reference of its arm. The ratio does
     not change with the brightness of the light. With one detector and an all-open reference
     J, ``y = 2 J+ / J - 1``: the same mean, more noise, and not immune to light that changes
     during the scan.
+
+    Args:
+        raw: The scan.
+        dark: What its arms read without light.
+        arm_minus_factor: Brings arm - to the scale of arm +; from the rig's calibration.
 
     Raises:
         SaturationError: A sample sits at an end of the converter's range; clipped values
@@ -36,6 +41,8 @@ def correct(raw: RawScan, dark: DarkReference) -> Measurement:
         found = f"{clipped} of {len(raw.saturated)} masks have samples at an end of the converter's range."
         raise SaturationError(found, hint="less light, or a lower transimpedance or gain.")
     light = raw.mean_counts - dark.mean_counts
+    if raw.layout is ArmLayout.TWO:
+        light[:, 1] *= arm_minus_factor
     total = light[:, 1] if raw.layout is ArmLayout.ONE_WITH_REFERENCE else light.sum(axis=1)
     _check_light(total, raw, dark)
     ratio = _ratio(light, raw.layout)

@@ -119,6 +119,15 @@ class TriggerLine(Protocol):
         ...
 
 
+TRIG_OUT_1_EARLY_FALL_US: Final = 20
+"""TRIG_OUT_1 of a free-running pass is high from the start of each exposure to this long before its end.
+
+Exposures that follow each other without darkness would give one long high level (a user's
+measurement, TI E2E 980889); the early fall parts them and costs no time. 20 us is the most
+that a DLPC900 allows (0x1A1D).
+"""
+
+
 class Advance(StrEnum):
     """What makes a controller show the next pattern of a pass.
 

@@ -1,7 +1,8 @@
 """What one pass shows beside the masks, and which of its samples are what.
 
 A pass begins with all-off and all-on. They are the dark references of arm + and arm -,
-and all-on is the all-open reference of a board with one detector.
+and all-on is the all-open reference of a board with one detector. It may end with the first
+mask again: what changed between its two showings changed during the pass.
 """
 
 from functools import lru_cache
@@ -21,8 +22,10 @@ DARK_PATTERNS: Final = 2
 
 
 @lru_cache(maxsize=2)
-def sequence_of(patterns: PatternSet, layout: ArmLayout) -> PatternSet:
-    """The patterns of one pass: all-off, all-on, then each mask (and its complement, where asked for).
+def sequence_of(patterns: PatternSet, layout: ArmLayout, *, repeats_first: bool = False) -> PatternSet:
+    """The patterns of one pass: all-off, all-on, each mask (with its complement, where asked for).
+
+    With ``repeats_first`` the first mask is shown once more at the end.
 
     Remembered: building and hashing it is work that a scan should not do again.
     """
@@ -31,11 +34,17 @@ def sequence_of(patterns: PatternSet, layout: ArmLayout) -> PatternSet:
     masks = patterns.masks
     if layout is ArmLayout.COMPLEMENTARY:
         masks = np.stack([masks, ~masks], axis=1).reshape(-1, *masks.shape[1:])
-    return PatternSet(np.concatenate([flat, masks]))
+    repeated = masks[: _per_mask(layout) if repeats_first else 0]
+    return PatternSet(np.concatenate([flat, masks, repeated]))
+
+
+def _per_mask(layout: ArmLayout) -> int:
+    """Patterns of a pass that one mask takes."""
+    return 2 if layout is ArmLayout.COMPLEMENTARY else 1
 
 
 def mask_counts(samples: PassSamples, layout: ArmLayout) -> NDArray[np.uint16]:
-    """Counts (M, 2, S) of the masks of a pass, laid out as ``layout`` says.
+    """Counts (M, 2, S) of the masks of a pass, laid out as ``layout`` says; a repeated one is the last.
 
     Raises:
         ValueError: Another number of arms than the layout has.

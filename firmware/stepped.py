@@ -7,6 +7,7 @@ conversion that comes late fails the scan.
 from dataclasses import dataclass, field
 from typing import Final
 
+from firmware.blame import Blame
 from firmware.interfaces import (
     Advance,
     BucketDetector,
@@ -17,9 +18,11 @@ from firmware.interfaces import (
     TriggerLine,
 )
 from firmware.running_pass import running_pass
-from lsi.errors import ExposureError, TriggerCountError
+from lsi.errors import ExposureError, Part, TriggerCountError
 from lsi.measurement import ScanPlan
 from lsi.units import NS_PER_US
+
+_CONTROLLER, _CONVERTER, _TRIGGER = (Blame(part) for part in (Part.CONTROLLER, Part.CONVERTER, Part.TRIGGER))
 
 REARM_NS: Final = 120 * NS_PER_US
 """From the end of an exposure to the next pulse.
@@ -61,7 +64,8 @@ class SteppedAcquisition:
             for index in range(patterns):
                 self._sample(index, patterns, sampler)
             self._check_count(patterns, self.trigger.edges_seen() - edges_before)
-        return PassSamples(sampler.counts(), self.detector.scale)
+        with _CONVERTER:
+            return PassSamples(sampler.counts(), self.detector.scale)
 
     def _sampler(self, patterns: int) -> Sampler:
         if patterns not in self._samplers:
@@ -70,18 +74,18 @@ class SteppedAcquisition:
 
     def _sample(self, index: int, patterns: int, sampler: Sampler) -> None:
         """Sample pattern ``index``; returns when the next pulse may come."""
-        edge_ns = self.trigger.advance(self.plan.trigger_timeout_ns)
+        with _TRIGGER:
+            edge_ns = self.trigger.advance(self.plan.trigger_timeout_ns)
         usable_from_ns = edge_ns + self.plan.settle_ns
         self.clock.wait_until_ns(usable_from_ns)
         started_ns = self.clock.now_ns()
-        sampler.take(index)
+        with _CONVERTER:
+            sampler.take(index)
         late_ns = self.clock.now_ns() - edge_ns - self.plan.exposure_ns
         if started_ns < usable_from_ns or late_ns > 0:
             early_ns = usable_from_ns - started_ns
             missed = f"{early_ns} ns before" if early_ns > 0 else f"{late_ns} ns after"
-            found = (
-                f"Pattern {index} of {patterns}: a conversion lies {missed} the usable exposure."
-            )
+            found = f"Pattern {index} of {patterns}: a conversion lies {missed} the usable exposure."
             raise ExposureError(found, hint="raise scan.exposure_us or lower scan.samples_per_pattern.")
         self.clock.wait_until_ns(edge_ns + self.plan.exposure_ns + REARM_NS)
 
@@ -90,6 +94,8 @@ class SteppedAcquisition:
         if edges != asked:
             found = f"{edges} exposures were started, {asked} were asked for."
             raise TriggerCountError(found, hint="check the trigger wires for bounce and noise.")
-        if self.modulator.is_running():
+        with _CONTROLLER:
+            is_running = self.modulator.is_running()
+        if is_running:
             found = f"After {asked} triggers the controller still has patterns to show: a pulse was lost."
             raise TriggerCountError(found, hint="check the wire to TRIG_IN_1.")

@@ -108,7 +108,7 @@ def open_faulty_rig(board: Board, light: Iterable[Field], fault: RigFault) -> Ri
         found = f"Board '{board.name}' is not simulated; faults cannot be put into it."
         raise BoardConfigError(found, hint="a simulated board, or no --fault.")
     board = _misread(board, fault)
-    arm_minus, offset_v = board.converter.arm_minus_channel, board.sensor.offset_v
+    arm_minus, offset_v = board.arm_channels[-1], board.sensor.offset_v
 
     def amplified_v(channel: int, volts: float) -> float:
         return volts if channel != arm_minus else offset_v + fault.arm_minus_gain * (volts - offset_v)

@@ -51,20 +51,32 @@ class BusErrorKind(StrEnum):
     OTHER = "other"
 
 
-class BusError(LsiError, OSError):
-    """A transfer to a chip or controller failed; ``kind`` tells how."""
+class Part(StrEnum):
+    """The parts of a rig that can fail on their own."""
+
+    CONTROLLER = "controller"
+    CONVERTER = "converter"
+    TRIGGER = "trigger"
+    COPROCESSOR = "coprocessor"
+
+
+class RigError(LsiError):
+    """A part of the rig that does not do what it is asked; ``part`` is set by whoever drives it."""
 
     exit_code = 4
+    part: Part | None = None
+
+
+class BusError(RigError, OSError):
+    """A transfer to a chip or controller failed; ``kind`` tells how."""
 
     def __init__(self, found: str, *, kind: BusErrorKind, hint: str = "") -> None:
         super().__init__(found, hint=hint)
         self.kind = kind
 
 
-class FrameError(LsiError, ValueError):
+class FrameError(RigError, ValueError):
     """Bytes that are not what the data sheet promises."""
-
-    exit_code = 4
 
 
 class ScanError(LsiError):
@@ -101,6 +113,24 @@ class LowLightError(ScanError):
     """Too little light on both arms together to form a ratio."""
 
     exit_code = 13
+
+
+class UnsteadySceneError(ScanError):
+    """The first mask, shown again at the end of the scan, gave another measurement."""
+
+    exit_code = 26
+
+
+class RigCalibrationError(ConfigError):
+    """A calibration of the rig that cannot be used, or could not be made."""
+
+    exit_code = 27
+
+
+class SelftestError(LsiError):
+    """The rig is not within the limits of its board file."""
+
+    exit_code = 28
 
 
 class BundleError(LsiError, ValueError):

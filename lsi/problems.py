@@ -4,15 +4,15 @@ from enum import StrEnum
 from typing import Final
 
 from lsi.errors import (
-    BusError,
     ExposureError,
-    FrameError,
     LowLightError,
     LsiError,
+    RigError,
     SaturationError,
     ScanError,
     TriggerCountError,
     TriggerTimeoutError,
+    UnsteadySceneError,
 )
 
 
@@ -23,6 +23,11 @@ class Problem(StrEnum):
     LOW_LIGHT = "low_light"
     MASK_MISSING = "mask_missing"
     CONVERSION_OUTSIDE_EXPOSURE = "conversion_outside_exposure"
+    UNSTEADY = "unsteady"
+    CONTROLLER = "controller"
+    CONVERTER = "converter"
+    TRIGGER = "trigger"
+    COPROCESSOR = "coprocessor"
     MODULATOR_OR_CONVERTER = "modulator_or_converter"
     SCAN_FAILED = "scan_failed"
 
@@ -32,6 +37,11 @@ ADVICE: Final = {
     Problem.LOW_LIGHT: "switch the light on, uncover the lens, or raise the exposure.",
     Problem.MASK_MISSING: "check the two trigger wires between host and DMD controller.",
     Problem.CONVERSION_OUTSIDE_EXPOSURE: "raise scan.exposure_us or lower scan.samples_per_pattern.",
+    Problem.UNSTEADY: "steadier light, a slower scene, or shorter scans.",
+    Problem.CONTROLLER: "check power and USB cable of the DMD controller.",
+    Problem.CONVERTER: "check power and wires of the converter.",
+    Problem.TRIGGER: "check the trigger wires and lsi-edge doctor.",
+    Problem.COPROCESSOR: "check the USB cable of the co-processor, then power-cycle it.",
     Problem.MODULATOR_OR_CONVERTER: "check power and cable of DMD controller and converter.",
     Problem.SCAN_FAILED: "read the log of the device.",
 }
@@ -43,14 +53,16 @@ _BY_ERROR: Final[tuple[tuple[type[LsiError], Problem], ...]] = (
     (TriggerTimeoutError, Problem.MASK_MISSING),
     (TriggerCountError, Problem.MASK_MISSING),
     (ExposureError, Problem.CONVERSION_OUTSIDE_EXPOSURE),
-    (BusError, Problem.MODULATOR_OR_CONVERTER),
-    (FrameError, Problem.MODULATOR_OR_CONVERTER),
+    (UnsteadySceneError, Problem.UNSTEADY),
+    (RigError, Problem.MODULATOR_OR_CONVERTER),
     (ScanError, Problem.SCAN_FAILED),
 )
 
 
 def problem_of(error: LsiError) -> Problem:
     """The code under which ``error`` is reported; leaves before their parents."""
+    if isinstance(error, RigError) and error.part is not None:
+        return Problem(error.part)
     for kind, problem in _BY_ERROR:
         if isinstance(error, kind):
             return problem

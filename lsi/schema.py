@@ -14,7 +14,7 @@ from jsonschema.protocols import Validator
 
 from lsi.errors import LsiError, PayloadError
 
-SCHEMA_NAMES: Final = ("attr", "info", "health", "manifest", "board", "app-config")
+SCHEMA_NAMES: Final = ("attr", "info", "health", "manifest", "board", "app-config", "rig-calibration")
 MAX_REASONS: Final = 5
 
 ATTR_SCHEMA_ID: Final = "lsi.attr/1"
@@ -92,6 +92,7 @@ _HINTS: Final = {
     "manifest": "fetch or export the bundle again.",
     "board": "compare the file with hardware/boards/sim-mcp3208.toml.",
     "app-config": "compare the file with docs/reference/configuration.md.",
+    "rig-calibration": "'lsi-edge calibrate' on this device.",
 }
 
 

@@ -77,7 +77,11 @@ class InfoPayload:
 
 @dataclass(frozen=True, slots=True)
 class HealthPayload:
-    """Whether the sensor works, as codes and counters. Holds nothing of the scene."""
+    """Whether the sensor works, as codes and counters. Holds nothing of the scene.
+
+    ``mirror_duty`` is the part of the time (0 to 1) that the least and the most used mirrors
+    were on, from masks and times alone; ``None`` before the first scan.
+    """
 
     device_id: str
     stream: str
@@ -85,6 +89,7 @@ class HealthPayload:
     scans: int
     scans_failed: int
     reconnects: int
+    mirror_duty: tuple[float, float] | None = None
 
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``health``."""
@@ -98,6 +103,8 @@ class HealthPayload:
             "scans_failed": self.scans_failed,
             "reconnects": self.reconnects,
         }
+        if self.mirror_duty is not None:
+            document["mirror_duty"] = [round(duty, 3) for duty in self.mirror_duty]
         return encode_document(document)
 
     @classmethod
@@ -115,4 +122,5 @@ class HealthPayload:
             scans=document["scans"],
             scans_failed=document["scans_failed"],
             reconnects=document["reconnects"],
+            mirror_duty=tuple(document["mirror_duty"]) if "mirror_duty" in document else None,
         )

@@ -6,6 +6,10 @@ missing=""
 for package in mosquitto minisign; do # each brings a command of its own name
     command -v "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
+command -v umockdev-wrapper >/dev/null 2>&1 || missing="$missing umockdev"
+for package in gir1.2-umockdev-1.0 python3-gi; do # the chips behind umockdev are served from Python
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
+done
 [ -n "$missing" ] || exit 0
 as_root=""
 if [ "$(id -u)" != 0 ]; then

@@ -53,4 +53,5 @@ def parse_conversions(received: NDArray[np.uint8]) -> NDArray[np.uint16]:
     if floating:
         found = f"MCP3208 does not answer: the null bit reads 1 in {floating} of {words.size} conversions."
         raise FrameError(found, hint="check MISO, chip select and power of the converter.")
-    return np.bitwise_and(words, FULL_SCALE_COUNTS, dtype=np.uint16)
+    counts: NDArray[np.uint16] = np.bitwise_and(words, FULL_SCALE_COUNTS, dtype=np.uint16)
+    return counts

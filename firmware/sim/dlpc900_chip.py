@@ -1,12 +1,11 @@
-"""The DLPC900's side of the wire: USB HID reports in and out, TRIG_IN_1 and TRIG_OUT_2.
+"""The DLPC900's side of the wire: USB HID reports in and out, TRIG_IN_1 and both TRIG_OUT.
 
-Ref: TI DLPU018J, section 1.2 (USB protocol) and the command pages. Numbers are written
-out here and shared with no driver.
+Ref: TI DLPU018J, section 1.2 (USB protocol). Numbers are written out here and shared with
+no driver.
 """
 
 import struct
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,33 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware.interfaces import Clock
-from firmware.sim.dlpc900_mirrors import ALL_OFF, IDLE, PARKED, MirrorTimeline, Shown
-from firmware.sim.dlpc900_sequencer import (
-    BAD_PARAMETER,
-    DONE,
-    NOT_NOW,
-    PatternMemory,
-    Sequencer,
-    Waiting,
-)
+from firmware.sim.dlpc900_machine import Machine
+from firmware.sim.dlpc900_memory import BAD_PARAMETER, DMDS, DONE
+from firmware.sim.dlpc900_mirrors import ALL_OFF, PARKED, MirrorTimeline, Shown
+from firmware.sim.dlpc900_outputs import TriggerOutputs
+from firmware.sim.dlpc900_sequencer import Waiting
 from lsi.errors import BusError, BusErrorKind, FrameError
 from lsi.units import NS_PER_MS
 
 _REPORT_BYTES: Final = 64
 _MIN_MESSAGE_BYTES: Final = 6
 _MAX_MESSAGE_BYTES: Final = 512
-_BAD_COMMAND: Final = 3
-_BAD_DELAY: Final = 13
-_MODE_CHANGE_NS: Final = 30 * NS_PER_MS
-_MIN_IN_US: Final = 105
-_MIN_OUT_US: Final = -20
-_MAX_OUT_US: Final = 20_000
-_STANDBY: Final = 1
-_RESET: Final = 2
-_START: Final = 2
-_READ_ERROR: Final = 0x0100
-_RESET_MODE: Final = 1
-_ON_THE_FLY: Final = 3
+IDLE_OFF: Final = (0, 3)
+"""Which of both is right is not known; a controller here takes either unless told otherwise."""
 
 
 @dataclass(slots=True)
@@ -49,12 +34,17 @@ class Faults:
 
     Attributes:
         lose_reply: Drop a reply after this many good ones.
+        delay_reply: Hold a reply back, after this many good ones, until somebody has
+            waited for it in vain.
         ignore_trigger: Miss a pulse of TRIG_IN_1 after this many good ones.
+        unplug: Lose cable and power after this many reports of the host.
         refuse: Command code to error code.
     """
 
     lose_reply: int | None = None
+    delay_reply: int | None = None
     ignore_trigger: int | None = None
+    unplug: int | None = None
     refuse: dict[int, int] = field(default_factory=dict)
 
     def takes_reply(self) -> bool:
@@ -62,9 +52,19 @@ class Faults:
         self.lose_reply, is_due = _counted_down(self.lose_reply)
         return is_due
 
+    def holds_reply(self) -> bool:
+        """Whether this reply comes late."""
+        self.delay_reply, is_due = _counted_down(self.delay_reply)
+        return is_due
+
     def takes_trigger(self) -> bool:
         """Whether this pulse gets lost."""
         self.ignore_trigger, is_due = _counted_down(self.ignore_trigger)
+        return is_due
+
+    def takes_power(self) -> bool:
+        """Whether the cable is pulled now."""
+        self.unplug, is_due = _counted_down(self.unplug)
         return is_due
 
 
@@ -75,54 +75,50 @@ def _counted_down(left: int | None) -> tuple[int | None, bool]:
 
 
 class SimDlpc900:
-    """``HidDevice`` with a DLPC900 and a DLP6500 behind it.
+    """``HidDevice`` with a DLPC900 and its DMD behind it.
 
     Args:
         clock: Time of the simulation; every report and every wait for one takes some.
         waiting: What a mask does after its exposure until the next trigger.
         report_ns: Time of one report, either way; one per USB frame.
+        dmd: Type of the DMD.
+        idle_off: Values of command 0x0201 that end idle mode.
     """
 
-    # Set by every power-up.
-    _message: bytearray
-    _replies: deque[bytes]
-    _error_code: int
-
-    def __init__(self, clock: Clock, *, waiting: Waiting = "hold", report_ns: int = NS_PER_MS) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        waiting: Waiting = "hold",
+        report_ns: int = NS_PER_MS,
+        dmd: str = "DLP6500",
+        idle_off: tuple[int, ...] = IDLE_OFF,
+    ) -> None:
         self.faults = Faults()
         self._clock = clock
-        self._waiting = waiting
         self._report_ns = report_ns
         self._is_plugged = True
+        self._dmd = DMDS[dmd]
         self._timeline = MirrorTimeline(clock.now_ns(), ALL_OFF)
-        self._memory = PatternMemory()
-        self._power_up()
-        self._writes: dict[int, tuple[int | None, Callable[[bytes], int]]] = {
-            0x0200: (1, self._set_power),
-            0x0201: (1, self._set_idle),
-            0x1A1B: (1, self._set_mode),
-            0x1A1D: (5, self._set_trigger_out_1),
-            0x1A1E: (5, self._set_trigger_out_2),
-            0x1A24: (1, self._start_stop),
-            0x1A2A: (6, self._begin_image),
-            0x1A2B: (None, self._add_block),
-            0x1A31: (6, self._configure),
-            0x1A34: (12, self._define),
-            0x1A35: (3, self._set_trigger_in),
-        }
-        self._reads: dict[int, Callable[[], bytes]] = {
-            0x0100: lambda: bytes([self._error_code]),
-            0x0206: lambda: b"\x01" + b"DLP6500 (simulated)".ljust(31, b"\0"),
-            0x1A0A: lambda: bytes([0x01 | 0x40 * self._has_aborted]),
-            0x1A0B: lambda: b"\x01",
-            0x1A0C: lambda: bytes([self._main_status()]),
-            0x1A1B: lambda: bytes([self._mode()]),
-        }
+        self._outputs = TriggerOutputs()
+        self._machine = Machine(
+            clock=clock,
+            dmd=self._dmd,
+            timeline=self._timeline,
+            outputs=self._outputs,
+            waiting=waiting,
+            idle_off=idle_off,
+        )
+        self._message = bytearray()
+        self._replies: deque[bytes] = deque()
+        self._late_replies: deque[bytes] = deque()
 
     # The wire
 
     def write(self, report: bytes) -> None:
         """Take one output report: 64 bytes, or 65 with the report id 0 before them."""
+        if self.faults.takes_power():
+            self.unplug()
         self._spend_report()
         if len(report) == _REPORT_BYTES + 1 and report[0] == 0:
             report = report[1:]
@@ -136,11 +132,13 @@ class SimDlpc900:
             self._handle(message, is_sound=_MIN_MESSAGE_BYTES <= length <= _MAX_MESSAGE_BYTES)
 
     def read(self, timeout_ms: int) -> bytes:
-        """The next reply, or ``b""`` after ``timeout_ms``."""
+        """The next report of a reply, or ``b""`` after ``timeout_ms``."""
         self._spend_report()
         if self._replies:
             return self._replies.popleft()
         self._clock.wait_until_ns(self._now_ns() + timeout_ms * NS_PER_MS)
+        self._replies += self._late_replies
+        self._late_replies.clear()
         return b""
 
     # The trigger lines and the light
@@ -150,24 +148,51 @@ class SimDlpc900:
 
         Returns:
             Time of the edge on TRIG_OUT_2, at least 105 us later, or ``None`` when the
-            pulse is ignored: not started, pass over, or the last exposure still runs.
+            pulse is ignored: not started, pass over, the last exposure still runs, or
+            the next pattern waits for no trigger.
         """
         if self.faults.takes_trigger() or not self._is_plugged:
             return None
-        return self._sequencer.trigger_in(now_ns)
+        return self._machine.sequencer.trigger_in(now_ns)
+
+    def exposure_level_at(self, now_ns: int) -> bool:
+        """Level of TRIG_OUT_1 at ``now_ns``, past or planned."""
+        self._machine.sequencer.advance_to(now_ns)
+        return self._outputs.frame_level_at(now_ns)
+
+    def exposure_edges(self, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
+        """Pulses of TRIG_OUT_1 that begin from ``start_ns`` to before ``end_ns``, as (rise, fall).
+
+        An inverted output falls first. Exposures that are not parted by darkness or delays
+        are one pulse.
+        """
+        self._machine.sequencer.advance_to(end_ns)
+        return self._outputs.frames(start_ns, end_ns)
+
+    def pattern_starts(self, start_ns: int, end_ns: int) -> list[int]:
+        """Pulses of TRIG_OUT_2 that begin from ``start_ns`` to before ``end_ns``."""
+        self._machine.sequencer.advance_to(end_ns)
+        return self._outputs.starts(start_ns, end_ns)
 
     def showing_at(self, time_ns: int) -> Shown:
         """What the mirrors do at ``time_ns``, past or planned."""
+        self._machine.sequencer.advance_to(time_ns)
         return self._timeline.at(time_ns)
 
     def changes_until(self, start_ns: int, end_ns: int) -> list[tuple[int, Shown]]:
         """The state at ``start_ns`` and every change before ``end_ns``, as (time, state)."""
+        self._machine.sequencer.advance_to(end_ns)
         return self._timeline.changes_until(start_ns, end_ns)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Mirrors of the DMD: (rows, columns)."""
+        return self._dmd.height_px, self._dmd.width_px
 
     @property
     def revision(self) -> int:
         """Changes whenever :meth:`open_fraction` or :meth:`mirror_plane` may."""
-        return self._memory.revision
+        return self._machine.memory.revision
 
     def open_fraction(
         self, field_shape: tuple[int, int], origin_px: tuple[int, int], scale_px: int
@@ -177,17 +202,17 @@ class SimDlpc900:
         Shape: (n, h, w), 0..1, in the order of the active look-up table; n is 0 when no
         sequence is loaded.
         """
-        return self._memory.open_fraction(field_shape, origin_px, scale_px)
+        return self._machine.memory.open_fraction(field_shape, origin_px, scale_px)
 
     def mirror_plane(self, k: int) -> NDArray[np.bool_]:
-        """Mirrors of entry ``k`` of the active look-up table, (1080, 1920)."""
-        return self._memory.plane(k)
+        """Mirrors of entry ``k`` of the active look-up table, ``size_px``."""
+        return self._machine.memory.plane(k)
 
     # Faults from outside
 
     def unplug(self) -> None:
         """Pull the cable and the power: the masks are lost, the mirrors park."""
-        self._power_up()
+        self.reset()
         self._is_plugged = False
         self._timeline.change(self._now_ns(), PARKED)
 
@@ -198,27 +223,16 @@ class SimDlpc900:
 
     def reset(self) -> None:
         """Restart by watchdog, unnoticed on the USB side: the masks are lost."""
-        self._power_up()
+        self._machine.power_up()
+        self._message = bytearray()
+        self._replies.clear()
+        self._late_replies.clear()
 
     def abort_sequencer(self) -> None:
         """Let the sequencer give up; the next stop clears it."""
-        self._sequencer.stop(self._now_ns())
-        self._has_aborted = True
+        self._machine.abort()
 
     # Inside
-
-    def _power_up(self) -> None:
-        self._memory = PatternMemory(self._memory.revision + 1)
-        self._sequencer = Sequencer(self._memory, self._timeline, self._waiting)
-        self._timeline.change(self._now_ns(), ALL_OFF)
-        self._message = bytearray()
-        self._replies = deque()
-        self._error_code = DONE
-        self._is_idle = False
-        self._is_parked = False
-        self._has_aborted = False
-        self._old_mode = self._new_mode = _RESET_MODE
-        self._new_mode_from_ns = 0
 
     def _now_ns(self) -> int:
         return self._clock.now_ns()
@@ -232,127 +246,17 @@ class SimDlpc900:
     def _handle(self, message: bytes, *, is_sound: bool) -> None:
         flags, sequence = message[0], message[1]
         command = int.from_bytes(message[4:6], "little")
-        answer = b""
-        if not is_sound:
-            code = BAD_PARAMETER
-        elif command in self.faults.refuse:
-            code = self.faults.refuse.pop(command)
-        elif flags & 0x80:
-            code = DONE if command in self._reads else _BAD_COMMAND
-            answer = self._reads[command]() if code == DONE else b""
-        else:
-            code = self._write(command, message[6:])
-        if command != _READ_ERROR:  # reading the error keeps it
-            self._error_code = code
-        if flags & 0x40 and not self.faults.takes_reply():
+        refusal = self.faults.refuse.pop(command, None) if is_sound else BAD_PARAMETER
+        code, answer = self._machine.execute(
+            command, message[6:], is_read=bool(flags & 0x80), refusal=refusal
+        )
+        if flags & 0x40:
             head = struct.pack("<BBH", flags | 0x20 * (code != DONE), sequence, len(answer))
-            self._replies.append((head + answer).ljust(_REPORT_BYTES, b"\0"))
+            self._send(head + answer)
 
-    def _write(self, command: int, data: bytes) -> int:
-        if command not in self._writes:
-            return _BAD_COMMAND
-        size, action = self._writes[command]
-        return action(data) if size in (None, len(data)) else BAD_PARAMETER
-
-    def _is_busy(self) -> bool:
-        """The sequencer runs; it also does in idle mode (TI E2E 845747)."""
-        return self._is_idle or self._is_parked or self._sequencer.is_running(self._now_ns())
-
-    def _main_status(self) -> int:
-        is_running = self._is_idle or self._sequencer.is_running(self._now_ns())
-        return 0x01 * self._is_parked | 0x02 * is_running
-
-    def _mode(self) -> int:
-        return self._new_mode if self._now_ns() >= self._new_mode_from_ns else self._old_mode
-
-    # Commands: data in, error code out
-
-    def _set_power(self, data: bytes) -> int:
-        if data[0] > _RESET:
-            return BAD_PARAMETER
-        if data[0] == _RESET:
-            self._power_up()
-            return DONE
-        self._sequencer.stop(self._now_ns())
-        self._is_idle = False
-        self._is_parked = data[0] == _STANDBY
-        self._timeline.change(self._now_ns(), PARKED if self._is_parked else ALL_OFF)
-        return DONE
-
-    def _set_idle(self, data: bytes) -> int:
-        if data[0] > 1:
-            return BAD_PARAMETER
-        if self._is_parked or self._sequencer.is_running(self._now_ns()):
-            return NOT_NOW
-        self._is_idle = data[0] == 1
-        self._timeline.change(self._now_ns(), IDLE if self._is_idle else ALL_OFF)
-        return DONE
-
-    def _set_mode(self, data: bytes) -> int:
-        if self._is_busy():
-            return NOT_NOW
-        if data[0] > _ON_THE_FLY:
-            return BAD_PARAMETER
-        self._old_mode, self._new_mode = self._mode(), data[0]
-        self._new_mode_from_ns = self._now_ns() + _MODE_CHANGE_NS
-        return DONE
-
-    def _set_trigger_out_1(self, data: bytes) -> int:
-        return self._trigger_out_code(data)
-
-    def _set_trigger_out_2(self, data: bytes) -> int:
-        code = self._trigger_out_code(data)
-        if code == DONE:
-            self._sequencer.triggers.out_delay_us = struct.unpack("<xhh", data)[0]
-        return code
-
-    def _trigger_out_code(self, data: bytes) -> int:
-        is_inverted, rising_us, falling_us = struct.unpack("<Bhh", data)
-        if self._is_busy():
-            return NOT_NOW
-        in_range = min(rising_us, falling_us) >= _MIN_OUT_US and max(rising_us, falling_us) <= _MAX_OUT_US
-        return DONE if in_range and (not is_inverted or rising_us >= falling_us) else _BAD_DELAY
-
-    def _set_trigger_in(self, data: bytes) -> int:
-        delay_us, edge = struct.unpack("<HB", data)
-        if self._is_busy():
-            return NOT_NOW
-        if delay_us < _MIN_IN_US:
-            return _BAD_DELAY
-        if edge > 1:
-            return BAD_PARAMETER
-        self._sequencer.triggers.in_delay_us = delay_us
-        return DONE
-
-    def _start_stop(self, data: bytes) -> int:
-        now_ns = self._now_ns()
-        if data[0] == 0:
-            self._has_aborted = False
-            if not self._is_idle and not self._is_parked:
-                self._sequencer.stop(now_ns)
-            return DONE
-        if data[0] != _START:  # pause is not modelled
-            return BAD_PARAMETER
-        if self._is_idle or self._is_parked or self._mode() != _ON_THE_FLY:
-            return NOT_NOW
-        return self._sequencer.start(now_ns)
-
-    def _cannot_load(self) -> bool:
-        return self._is_busy() or self._mode() != _ON_THE_FLY
-
-    def _define(self, data: bytes) -> int:
-        return NOT_NOW if self._cannot_load() else self._memory.define(data)
-
-    def _configure(self, data: bytes) -> int:
-        entries, patterns_to_show = struct.unpack("<HI", data)
-        return NOT_NOW if self._cannot_load() else self._memory.configure(entries, patterns_to_show)
-
-    def _begin_image(self, data: bytes) -> int:
-        index, size = struct.unpack("<HI", data)
-        return NOT_NOW if self._cannot_load() else self._memory.begin_image(index, size)
-
-    def _add_block(self, data: bytes) -> int:
-        if self._cannot_load():
-            return NOT_NOW
-        count = int.from_bytes(data[:2], "little")
-        return self._memory.add_block(data[2:]) if count == len(data) - 2 else BAD_PARAMETER
+    def _send(self, reply: bytes) -> None:
+        if self.faults.takes_reply():
+            return
+        replies = self._late_replies if self.faults.holds_reply() else self._replies
+        for start in range(0, len(reply), _REPORT_BYTES):
+            replies.append(reply[start : start + _REPORT_BYTES].ljust(_REPORT_BYTES, b"\0"))

@@ -1,10 +1,11 @@
 """How the DLPC900 reads an uploaded image; shares nothing with the driver's encoder.
 
-Ref: TI DLPU018J, "Pattern Image Header" and "Enhanced Run-Length Encoding". Plain
-run-length images (compression 1) are not read here.
+Ref: TI DLPU018J, "Pattern Image Header", "Run-Length Encoding" and "Enhanced Run-Length
+Encoding".
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,11 +16,14 @@ from lsi.errors import FrameError
 
 HEADER_BYTES: Final = 48
 UNCOMPRESSED: Final = 0
+PLAIN_RLE: Final = 1
 ENHANCED_RLE: Final = 2
+COMPRESSIONS: Final = (UNCOMPRESSED, PLAIN_RLE, ENHANCED_RLE)
 _COMPRESSION_AT: Final = 25
 _PIXEL_BYTES: Final = 3
 _MAX_PADDING: Final = 3
 _TWO_BYTES: Final = 0x80
+_LINE_STEP: Final = 4
 
 Line = NDArray[np.uint32]
 
@@ -53,6 +57,16 @@ class StoredImage:
         return share
 
 
+def side_by_side(parts: Sequence[StoredImage]) -> StoredImage:
+    """One image of the parts that the controllers of a DMD hold, from the left."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = np.stack([part.line_of for part in parts])
+    pairs, line_of = np.unique(rows, axis=1, return_inverse=True)
+    lines = np.concatenate([part.lines[index] for part, index in zip(parts, pairs, strict=True)], axis=1)
+    return StoredImage(lines, line_of.reshape(-1))
+
+
 def compression_of(image: bytes) -> int:
     """Compression byte of an image that has at least a header."""
     return image[_COMPRESSION_AT]
@@ -76,6 +90,8 @@ def decode_image(image: bytes, width: int, height: int) -> StoredImage:
     data = image[HEADER_BYTES:]
     if compression_of(image) == ENHANCED_RLE:
         return _Decoder(data, width, height).run()
+    if compression_of(image) == PLAIN_RLE:
+        return _PlainDecoder(data, width, height).run()
     return _raw(data, width, height)
 
 
@@ -192,3 +208,25 @@ class _Decoder:
             raise FrameError(f"The image is cut off after {len(self._data)} bytes.")
         self._at += count
         return taken
+
+
+class _PlainDecoder(_Decoder):
+    """Plain run-length code: one-byte lengths, no copies, lines begin at multiples of four bytes.
+
+    TI E2E 1117715 has lengths and alignment; that 00 01 ends the image is unverified.
+    """
+
+    def _take_token(self) -> bool:
+        first = self._byte()
+        if first:
+            self._fill(first, _pixels(self._take(_PIXEL_BYTES)))
+            return True
+        second = self._byte()
+        if second == 0:
+            self._end_line()
+            self._take(-self._at % _LINE_STEP)
+        elif second == 1:
+            return False
+        else:
+            self._fill(second, _pixels(self._take(_PIXEL_BYTES * second)))
+        return True

@@ -7,15 +7,18 @@ Whoever decodes pictures does so elsewhere and sends light frames::
 Luminance is linear; 1 is white. Frames come from outside and are checked.
 """
 
+import math
 import struct
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Final, Protocol
+from dataclasses import dataclass
+from typing import BinaryIO, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lsi.errors import FrameError
 from lsi.frozen import frozen_array
+from lsi.units import NS_PER_S
 
 MAGIC: Final = b"LSIL"
 _HEADER: Final = struct.Struct("<4sHH")
@@ -41,6 +44,15 @@ class LightSource(Protocol):
 
     def advance(self) -> bool:
         """Move to the next scene; ``False`` when there is none, and the last one stays."""
+        ...
+
+
+@runtime_checkable
+class ChangingLight(LightSource, Protocol):
+    """Light whose brightness changes while its scene stays."""
+
+    def factor_at(self, now_ns: int) -> float:
+        """By what the field is to be multiplied at ``now_ns``; 0 is darkness."""
         ...
 
 
@@ -99,6 +111,54 @@ class LightStream(LightSequence):
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(_frames(stream))
+
+
+@dataclass(slots=True)
+class FlickeringLight:
+    """``ChangingLight``: another source under a lamp that flickers, drifts or goes out.
+
+    The brightness is a sine of ``flicker_hz`` and relative amplitude ``depth`` about 1, with
+    ``pulsed`` a square wave; it drifts by ``drift_per_s`` and is gone from ``off_from_ns`` on.
+
+    Raises:
+        ValueError: A depth outside 0..1, or a frequency below 0.
+    """
+
+    source: LightSource
+    flicker_hz: float = 100.0
+    depth: float = 0.0
+    drift_per_s: float = 0.0
+    pulsed: bool = False
+    off_from_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.depth <= 1 or self.flicker_hz < 0:
+            message = f"depth {self.depth} must lie in 0..1 and flicker_hz {self.flicker_hz} not below 0"
+            raise ValueError(message)
+
+    @property
+    def field(self) -> Field:
+        """The field of the source."""
+        return self.source.field
+
+    @property
+    def revision(self) -> int:
+        """That of the source."""
+        return self.source.revision
+
+    def advance(self) -> bool:
+        """Move the source to its next scene."""
+        return self.source.advance()
+
+    def factor_at(self, now_ns: int) -> float:
+        """Brightness at ``now_ns``; see :class:`ChangingLight`."""
+        if self.off_from_ns is not None and now_ns >= self.off_from_ns:
+            return 0.0
+        seconds = now_ns / NS_PER_S
+        wave = math.sin(2 * math.pi * self.flicker_hz * seconds)
+        if self.pulsed:
+            wave = math.copysign(1.0, wave)
+        return max(1 + self.depth * wave + self.drift_per_s * seconds, 0.0)
 
 
 def encode_light_frame(field: Field) -> bytes:

@@ -1,7 +1,7 @@
 """The bus between a driver and a simulated SPI chip, clock edge by clock edge."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,12 @@ from lsi.units import NS_PER_S
 
 FLOATING: Final = 1
 """What the master reads while no chip drives the line (pull-up)."""
-SELECT_GAP_NS: Final = 3_000
-"""From one transfer of a message to the next (raspberrypi/linux #4567: about 3 us)."""
+SELECT_GAP_NS: Final = 13_000
+"""From one transfer of a message to the next.
+
+The kernel holds the chip deselected for 10 us (Linux drivers/spi/spi.c, default of cs_change); the
+controller of a Pi adds about 3 (raspberrypi/linux #4567).
+"""
 
 VoltsAt = Callable[[int, int], float]
 """Volts on an input: (channel, time in ns)."""
@@ -36,6 +40,15 @@ class SpiChip(Protocol):
         ...
 
 
+@runtime_checkable
+class FramedChip(SpiChip, Protocol):
+    """A chip that can also answer a whole frame at once, as its edges would."""
+
+    def frame(self, sent: bytes, selected_ns: int, deselected_ns: int) -> bytes:
+        """CS falls, ``sent`` is shifted, CS rises."""
+        ...
+
+
 class SimSpi:
     """``SpiDevice`` between the driver and a simulated chip; takes its time on the clock.
 
@@ -48,6 +61,7 @@ class SimSpi:
 
     def __init__(self, chip: SpiChip, clock: SimClock, spi_hz: int, overhead_ns: int) -> None:
         self._chip = chip
+        self._framed = chip if isinstance(chip, FramedChip) else None
         self._clock = clock
         self._bit_ns = NS_PER_S / spi_hz
         self._overhead_ns = overhead_ns
@@ -75,6 +89,9 @@ class SimSpi:
 
     def _shift(self, sent: bytes) -> bytes:
         now_ns = self._clock.now_ns()
+        if self._framed is not None:
+            self._clock.advance(int(8 * len(sent) * self._bit_ns))
+            return self._framed.frame(sent, now_ns, self._clock.now_ns())
         self._chip.select(now_ns)
         word, received, length = int.from_bytes(sent, "big"), 0, 8 * len(sent)
         for index in range(length):

@@ -5,7 +5,8 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ["lsi", "transport", "firmware", "edge_app", "training", "export", "host", "lab", "benchmarks"]
+DEVICE = ["lsi", "transport", "hardware", "firmware", "edge_app"]
+PACKAGES = [*DEVICE, "training", "export", "host", "lab", "benchmarks"]
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from firmware.sim.light import (
+    ChangingLight,
+    FlickeringLight,
     LightSequence,
     LightSource,
     LightStream,
@@ -20,6 +22,7 @@ SOURCES: list[Callable[[], LightSource]] = [
     lambda: StillLight(FIELD),
     lambda: LightStream(io.BytesIO(encode_light_frame(FIELD))),
     lambda: LightSequence([FIELD]),
+    lambda: FlickeringLight(LightSequence([FIELD]), depth=0.5),
 ]
 
 
@@ -44,3 +47,12 @@ def test_at_the_end_the_last_scene_stays(make: Callable[[], LightSource]) -> Non
     source.advance()
     source.advance()
     assert np.array_equal(source.field, FIELD)
+
+
+@pytest.mark.parametrize("make", SOURCES)
+def test_only_light_that_says_so_changes_and_never_below_darkness(make: Callable[[], LightSource]) -> None:
+    source = make()
+    if isinstance(source, ChangingLight):
+        assert min(source.factor_at(now_ns) for now_ns in range(0, 10**10, 10**7)) >= 0
+    else:
+        assert not hasattr(source, "factor_at")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from firmware.drivers.dlpc900 import Dlpc900
-from firmware.interfaces import Clock, PatternModulator, TriggerLine
+from firmware.interfaces import Advance, Clock, PatternModulator, TriggerLine
 from firmware.sim.clock import SimClock
 from firmware.sim.dlpc900_chip import SimDlpc900
 from firmware.sim.trigger import SimTriggerLine
@@ -68,6 +68,17 @@ def test_a_pass_shows_every_pattern_once_and_then_no_more(pair: Pair) -> None:
     with pytest.raises(TriggerTimeoutError):
         pair.trigger.advance(TIMEOUT_NS)
     assert pair.trigger.edges_seen() == 3
+
+
+def test_a_free_run_needs_no_trigger_and_ends_by_itself(pair: Pair) -> None:
+    pair.modulator.load(SEQUENCE, EXPOSURE_NS, Advance.FREE_RUNNING)
+    assert pair.modulator.loaded_digest == SEQUENCE.digest
+    pair.modulator.start()
+    pair.clock.wait_until_ns(pair.clock.now_ns() + 3 * EXPOSURE_NS + TIMEOUT_NS)
+    assert not pair.modulator.is_running()
+    assert pair.trigger.edges_seen() == 0
+    pair.modulator.stop()
+    assert pair.modulator.loaded_digest == SEQUENCE.digest
 
 
 def test_a_timeout_takes_the_time_that_was_allowed(pair: Pair) -> None:

@@ -142,12 +142,12 @@ def test_run_on_a_simulated_board_can_be_told_to_take_an_unsigned_bundle(
 
 
 def test_run_on_a_real_board_cannot_be_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shipped = (Path(__file__).parents[2] / "hardware/boards/sim-mcp3208.toml").read_text("utf-8")
-    real = shipped.partition("[simulation]")[0].replace("simulated = true", "simulated = false")
-    (tmp_path / "real.toml").write_text(real, "utf-8")
-    path = config(tmp_path, trust="allow_unsigned = true", board="real.toml")
+    path = config(tmp_path, trust="allow_unsigned = true", board="pi-dlpc900-mcp3208")
     assert main(["run", "--config", path, "--print"]) == 3
-    assert "trust.allow_unsigned is set, and board 'sim-mcp3208' is not simulated" in capsys.readouterr().err
+    assert (
+        "trust.allow_unsigned is set, and board 'pi-dlpc900-mcp3208' is not simulated"
+        in capsys.readouterr().err
+    )
 
 
 def test_light_that_makes_no_sense_ends_with_code_4(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_scan_that_fails_ends_with_the_code_of_its_reason(
     def fail(*_: object) -> None:
         raise error()
 
-    monkeypatch.setattr("firmware.factory.run_scan", fail)
+    monkeypatch.setattr("firmware.rig.run_scan", fail)
     assert main(["scan", "--simulate"]) == code
 
 

@@ -1,7 +1,7 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from firmware.stepped import SteppedAcquisition
 from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle, parse_bundle
 from lsi.disclosure import DisclosurePolicy
-from lsi.errors import ShapeMismatchError
+from lsi.errors import DisclosureError, ShapeMismatchError
 from lsi.manifest import canonical_json
 from lsi.measurement import Measurement
 from lsi.payload import AttributePayload
@@ -77,7 +77,7 @@ class Bench:
 
     def __init__(
         self,
-        scenes: Sequence[NDArray[np.float32]],
+        scenes: Iterable[NDArray[np.float32]],
         board: Board = BOARD,
         bundle: bytes | None = None,
         **config: object,
@@ -86,8 +86,12 @@ class Bench:
         self.publisher = RecordingPublisher()
         self.encoder = FixedEncoder(self.bundle)
         self.rig: Rig = open_rig(board, LightSequence(scenes))
-        parts = Parts(self.rig, self.bundle, self.encoder, self.publisher)
-        self.service = Service(replace(CONFIG, **config), parts)  # type: ignore[arg-type] # any field
+        self.config = replace(CONFIG, **config)  # type: ignore[arg-type] # any field
+        self.start_again()
+
+    def start_again(self) -> None:
+        """A new service of the parts as they are now."""
+        self.service = Service(self.config, Parts(self.rig, self.bundle, self.encoder, self.publisher))
 
     def run(self, scans: int | None = None) -> int:
         with self.rig:
@@ -174,21 +178,64 @@ def test_a_scan_that_fails_is_dropped_told_once_and_recovered_from(
 
 
 def test_a_controller_that_loses_its_masks_gets_them_again() -> None:
-    bench = Bench([BRIGHT] * 3)
-    acquisition = bench.rig.parts.acquisition
-    assert isinstance(acquisition, SteppedAcquisition)
-    controller = acquisition.trigger._controller  # type: ignore[attr-defined] # the simulated line has one
-    published = bench.publisher.publish
+    def scenes() -> Iterator[NDArray[np.float32]]:
+        yield BRIGHT
+        acquisition = bench.rig.parts.acquisition
+        assert isinstance(acquisition, SteppedAcquisition)
+        acquisition.trigger._controller.reset()  # type: ignore[attr-defined] # the simulated line has one
+        yield BRIGHT
+        yield BRIGHT
 
-    def reset_after_the_first(kind: Kind, payload: bytes) -> bool:
-        if kind is Kind.ATTR and not bench.payloads:
-            controller.reset()
-        return published(kind, payload)
-
-    bench.publisher.publish = reset_after_the_first  # type: ignore[method-assign]
+    bench = Bench(scenes())
     assert bench.run() == 3
     assert [payload.seq for payload in bench.payloads] == [1, 3]
     assert bench.health[-1].problems == frozenset()
+
+
+def test_the_next_scan_is_made_while_the_last_one_is_published() -> None:
+    second_began = threading.Event()
+
+    def scenes() -> Iterator[NDArray[np.float32]]:
+        yield BRIGHT
+        second_began.set()
+        yield BRIGHT
+
+    class Waiting(RecordingPublisher):
+        def publish(self, kind: Kind, payload: bytes) -> bool:
+            if kind is Kind.ATTR:
+                assert second_began.wait(30)
+            return super().publish(kind, payload)
+
+    bench = Bench(scenes())
+    bench.publisher = Waiting()
+    bench.start_again()
+    assert bench.run() == 2
+    assert [payload.seq for payload in bench.payloads] == [1, 2]
+
+
+def test_what_stops_the_publishing_stops_the_service() -> None:
+    class Refusing(RecordingPublisher):
+        def publish(self, kind: Kind, payload: bytes) -> bool:
+            if kind is Kind.ATTR:
+                raise DisclosureError("Not to leave.")
+            return super().publish(kind, payload)
+
+    bench = Bench([BRIGHT] * 5)
+    bench.publisher = Refusing()
+    bench.start_again()
+    with pytest.raises(DisclosureError, match="Not to leave"):
+        bench.run()
+    assert bench.publisher.closed
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lsi-publish")]
+
+
+def test_health_tells_how_long_mirrors_stood_on_each_side() -> None:
+    bench = Bench([BLACK] * 2)
+    bench.run()
+    assert HealthPayload.decode(bench.publisher.of(Kind.HEALTH)[0]).mirror_duty is None
+    duty = bench.health[-1].mirror_duty
+    assert duty is not None
+    assert 0 < duty[0] <= duty[1] < 1
 
 
 def test_without_a_broker_the_service_keeps_measuring() -> None:

@@ -1,64 +1,22 @@
 """The shipping driver against the simulated controller."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from firmware.drivers.dlpc900 import Dlpc900
-from firmware.drivers.dlpc900_frames import Command, LutDefinition, Request
-from firmware.drivers.mirror_field import DMDS, MirrorField
-from firmware.sim.clock import SimClock
+from firmware.drivers.dlpc900_codes import Command
+from firmware.drivers.dlpc900_patterns import LutDefinition
+from firmware.drivers.dlpc900_upload import Progress
+from firmware.drivers.dmds import DMDS
+from firmware.drivers.mirror_field import MirrorField
 from firmware.sim.dlpc900_chip import SimDlpc900
 from firmware.sim.dlpc900_mirrors import MirrorState
 from lsi.errors import BoardConfigError, BusError, BusErrorKind, ShapeMismatchError
-from lsi.patterns import PatternSet
+from lsi.placement import Placement
+from tests.firmware.dlpc900_bench import EXPOSURE_NS, SCALE, Bench, masks
 
-EXPOSURE_NS = 1_500_000
-SCALE = 16
-
-
-class Bench:
-    """Driver, controller, time, and a record of every message between them."""
-
-    def __init__(self) -> None:
-        self.clock = SimClock(start_ns=5)
-        self.chip = SimDlpc900(self.clock)
-        self.sent: list[Request] = []
-        self._reports: list[bytes] = []
-        self.progress: list[tuple[int, int]] = []
-        self.driver = Dlpc900(
-            self,
-            mirror_scale_px=SCALE,
-            reply_timeout_ms=50,
-            progress=lambda done, total: self.progress.append((done, total)),
-        )
-
-    def write(self, report: bytes) -> None:
-        self.chip.write(report)
-        self._reports.append(report)
-        length = 4 + int.from_bytes(self._reports[0][2:4], "little")
-        if 64 * len(self._reports) >= length:
-            self.sent.append(Request.from_reports(self._reports))
-            self._reports = []
-
-    def read(self, timeout_ms: int) -> bytes:
-        return self.chip.read(timeout_ms)
-
-    def show_all(self, count: int) -> None:
-        for _ in range(count):
-            edge_ns = self.chip.trigger_in(self.clock.now_ns())
-            assert edge_ns is not None
-            self.clock.wait_until_ns(edge_ns + EXPOSURE_NS)
-
-    def names(self) -> list[str]:
-        """Commands in order, repeats of one written once."""
-        names = [Command(request.command).name for request in self.sent]
-        return [name for k, name in enumerate(names) if k == 0 or names[k - 1] != name]
-
-
-def masks(count: int, side: int = 6, seed: int = 0) -> PatternSet:
-    return PatternSet(np.random.default_rng(seed).random((count, side, side)) > 0.5)
+STARTS = (Command.IMAGE_START, Command.SECONDARY_IMAGE_START)
+UPLOAD = (Command.IMAGE_START, Command.IMAGE_BLOCK)
 
 
 @pytest.fixture
@@ -70,10 +28,6 @@ def bench() -> Bench:
 def loaded(bench: Bench) -> Bench:
     bench.driver.load(masks(3), EXPOSURE_NS)
     return bench
-
-
-def kind_of(caught: pytest.ExceptionInfo[BusError]) -> BusErrorKind:
-    return caught.value.kind
 
 
 # Loading
@@ -101,12 +55,14 @@ def test_the_commands_of_a_load_come_in_this_order(bench: Bench) -> None:
     # DLPU018J 5.3; stop before and after the mode change
     bench.driver.load(masks(3), EXPOSURE_NS)
     assert bench.names() == [
+        "DMD_TYPE",
         "START_STOP",
         "DMD_IDLE",
         "HARDWARE_STATUS",
         "DISPLAY_MODE",
         "START_STOP",
         "TRIGGER_IN_1",
+        "TRIGGER_OUT_1",
         "TRIGGER_OUT_2",
         "LUT_DEFINITION",
         "LUT_CONFIGURATION",
@@ -156,11 +112,34 @@ def test_blocks_are_full_but_for_the_last(bench: Bench) -> None:
     assert sum(sizes) == int.from_bytes(start[2:6], "little")
 
 
-def test_progress_rises_to_the_total(bench: Bench) -> None:
+def test_progress_rises_from_nothing_to_the_total(bench: Bench) -> None:
     bench.driver.load(masks(30, side=16), EXPOSURE_NS)
-    done = [done for done, _ in bench.progress]
+    done = [progress.bytes_done for progress in bench.progress]
+    assert done[0] == 0
     assert done == sorted(set(done))
-    assert {total for _, total in bench.progress} == {done[-1]}
+    assert {progress.bytes_total for progress in bench.progress} == {done[-1]}
+
+
+def test_the_estimate_before_the_first_byte_is_the_time_that_the_upload_takes(bench: Bench) -> None:
+    # One report per millisecond, as the simulated controller takes them.
+    sequence = masks(48, side=32)
+    bench.driver.load(sequence, EXPOSURE_NS)
+    first, last = bench.progress[0], bench.progress[-1]
+    assert bench.driver.estimate(sequence) == first
+    assert last.seconds_left == 0
+    uploads = [request for request in bench.sent if request.command in UPLOAD]
+    taken_s = sum(len(request.reports()) + 1 for request in uploads) / 1_000
+    assert first.seconds_left == pytest.approx(taken_s, rel=0.02)
+
+
+def test_the_time_that_is_left_follows_the_rate_that_was_measured(bench: Bench) -> None:
+    sequence = masks(24, side=32)
+    slow = SimDlpc900(bench.clock, report_ns=4_000_000)
+    seen: list[Progress] = []
+    Dlpc900(slow, mirror_scale_px=SCALE, progress=seen.append, clock=bench.clock).load(sequence, EXPOSURE_NS)
+    middle = seen[len(seen) // 2]
+    part = (middle.bytes_total - middle.bytes_done) / middle.bytes_total
+    assert middle.seconds_left == pytest.approx(4 * part * seen[0].seconds_left, rel=0.05)
 
 
 def test_a_load_replaces_the_one_before(loaded: Bench) -> None:
@@ -181,6 +160,62 @@ def test_the_exposure_is_rounded_up_to_whole_microseconds(bench: Bench) -> None:
     bench.driver.load(masks(1), 105_001)
     (data,) = (request.data for request in bench.sent if request.command == Command.LUT_DEFINITION)
     assert LutDefinition.from_bytes(data).exposure_us == 106
+
+
+# Where masks lie
+
+
+def test_masks_are_shown_where_the_placement_says() -> None:
+    placement = Placement(shift_x_px=31, shift_y_px=-7, rotation_rad=0.02)
+    bench = Bench(placement=placement)
+    sequence = masks(3, side=24)
+    bench.driver.load(sequence, EXPOSURE_NS)
+    field = MirrorField(DMDS["DLP6500"], 24, 24, SCALE, placement)
+    for k, mask in enumerate(sequence.masks):
+        assert np.array_equal(bench.chip.mirror_plane(k), field.spread(mask))
+
+
+@pytest.mark.parametrize("dmd", sorted(DMDS))
+def test_every_dmd_shows_the_masks_bit_for_bit(dmd: str) -> None:
+    # Two controllers get one half of each row; the masks lie across the seam.
+    bench = Bench(dmd)
+    sequence = masks(26, side=7)
+    bench.driver.load(sequence, EXPOSURE_NS)
+    field = MirrorField(DMDS[dmd], 7, 7, SCALE)
+    for k in (0, 23, 24, 25):
+        assert np.array_equal(bench.chip.mirror_plane(k), field.spread(sequence.masks[k]))
+    fractions = bench.chip.open_fraction((7, 7), field.origin_px, SCALE)
+    assert np.array_equal(fractions, sequence.masks.astype(np.float32))
+    bench.driver.start()
+    bench.show_all(26)
+    assert not bench.driver.is_running()
+
+
+def test_two_controllers_get_the_left_and_the_right_half_with_a_header_each() -> None:
+    bench = Bench("DLP9000")
+    bench.driver.load(masks(25), EXPOSURE_NS)
+    starts = [(request.command, request.data[0]) for request in bench.sent if request.command in STARTS]
+    assert starts == [(0x1A2A, 1), (0x1A2C, 1), (0x1A2A, 0), (0x1A2C, 0)]
+    blocks = [request for request in bench.sent if request.command in (0x1A2B, 0x1A2D)]
+    headers = [block.data[2:10] for block in blocks if block.data[2:6] == b"Spld"]
+    assert headers == [b"Spld" + (1280).to_bytes(2, "little") + (1600).to_bytes(2, "little")] * 4
+
+
+def test_a_dlp5500_shows_960_patterns_and_no_more() -> None:
+    bench = Bench("DLP5500")
+    sequence = masks(960, side=2)
+    bench.driver.load(sequence, EXPOSURE_NS)
+    origin = MirrorField(DMDS["DLP5500"], 2, 2, SCALE).origin_px
+    assert np.array_equal(bench.chip.open_fraction((2, 2), origin, SCALE), sequence.masks)
+    with pytest.raises(ShapeMismatchError, match="960"):
+        bench.driver.load(masks(961, side=2), EXPOSURE_NS)
+
+
+def test_another_dmd_than_the_board_names_is_refused_and_nothing_is_sent_to_it(bench: Bench) -> None:
+    other = Dlpc900(bench, "DLP5500", mirror_scale_px=SCALE)
+    with pytest.raises(BoardConfigError, match=r"has a DLP6500, the board file names a DLP5500"):
+        other.load(masks(1), EXPOSURE_NS)
+    assert bench.names() == ["DMD_TYPE"]
 
 
 # Limits, checked before the first byte
@@ -285,98 +320,5 @@ def test_a_load_wakes_idle_mirrors(loaded: Bench) -> None:
 def test_a_start_without_masks_is_refused_before_a_byte_is_sent(bench: Bench) -> None:
     with pytest.raises(BusError) as caught:
         bench.driver.start()
-    assert kind_of(caught) is BusErrorKind.REFUSED
+    assert caught.value.kind is BusErrorKind.REFUSED
     assert bench.sent == []
-
-
-# Faults
-
-
-def test_an_aborted_sequencer_is_an_error_until_the_next_stop(loaded: Bench) -> None:
-    loaded.driver.start()
-    loaded.chip.abort_sequencer()
-    with pytest.raises(BusError, match="SEQUENCER_ABORT") as caught:
-        loaded.driver.is_running()
-    assert kind_of(caught) is BusErrorKind.OTHER
-    loaded.driver.stop()
-    loaded.driver.start()
-    assert loaded.driver.is_running()
-
-
-@pytest.mark.parametrize("replies", [0, 1, 5, 9, 12])
-def test_a_lost_reply_during_a_load_is_a_timeout_and_leaves_nothing_loaded(
-    loaded: Bench, replies: int
-) -> None:
-    loaded.chip.faults.lose_reply = replies
-    with pytest.raises(BusError) as caught:
-        loaded.driver.load(masks(3, seed=1), EXPOSURE_NS)
-    assert kind_of(caught) is BusErrorKind.TIMEOUT
-    assert loaded.driver.loaded_digest is None
-    loaded.driver.load(masks(3, seed=1), EXPOSURE_NS)
-    assert loaded.driver.loaded_digest == masks(3, seed=1).digest
-
-
-@pytest.mark.parametrize(
-    ("command", "code", "words"),
-    [
-        (Command.DISPLAY_MODE, 5, "refuses display mode .*not allowed now"),
-        (Command.LUT_DEFINITION, 16, "refuses lut definition .*bad pattern definition"),
-        (Command.IMAGE_BLOCK, 9, "refuses image block .*bad compression"),
-        (Command.LUT_CONFIGURATION, 200, "refuses lut configuration .*unlisted error 200"),
-    ],
-)
-def test_a_refusal_during_a_load_says_what_and_why(
-    bench: Bench, command: Command, code: int, words: str
-) -> None:
-    bench.chip.faults.refuse[command] = code
-    with pytest.raises(BusError, match=words) as caught:
-        bench.driver.load(masks(1), EXPOSURE_NS)
-    assert kind_of(caught) is BusErrorKind.REFUSED
-    assert bench.driver.loaded_digest is None
-
-
-def test_a_refused_start_starts_no_pass(loaded: Bench) -> None:
-    loaded.chip.faults.refuse[Command.START_STOP] = 5
-    with pytest.raises(BusError):
-        loaded.driver.start()
-    assert not loaded.driver.is_running()
-
-
-@pytest.mark.parametrize("action", ["start", "is_running", "stop", "load"])
-def test_without_the_device_the_masks_count_as_lost(loaded: Bench, action: str) -> None:
-    loaded.driver.start()
-    loaded.chip.unplug()
-    actions: dict[str, Callable[[], object]] = {
-        "start": loaded.driver.start,
-        "is_running": loaded.driver.is_running,
-        "stop": loaded.driver.stop,
-        "load": lambda: loaded.driver.load(masks(1), EXPOSURE_NS),
-    }
-    with pytest.raises(BusError) as caught:
-        actions[action]()
-    assert kind_of(caught) is BusErrorKind.NO_DEVICE
-    assert loaded.driver.loaded_digest is None
-
-
-def test_after_plugging_in_again_a_load_works(loaded: Bench) -> None:
-    loaded.chip.unplug()
-    with pytest.raises(BusError):
-        loaded.driver.stop()
-    loaded.chip.plug_in()
-    loaded.driver.load(masks(3), EXPOSURE_NS)
-    loaded.driver.start()
-    loaded.show_all(3)
-
-
-def test_a_reset_between_passes_is_noticed_at_the_start(loaded: Bench) -> None:
-    loaded.chip.reset()
-    with pytest.raises(BusError, match="reset"):
-        loaded.driver.start()
-    assert loaded.driver.loaded_digest is None
-
-
-def test_a_mode_that_never_changes_is_a_timeout(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firmware.sim.dlpc900_chip._MODE_CHANGE_NS", 10**12)
-    with pytest.raises(BusError, match="on-the-fly") as caught:
-        bench.driver.load(masks(1), EXPOSURE_NS)
-    assert kind_of(caught) is BusErrorKind.TIMEOUT

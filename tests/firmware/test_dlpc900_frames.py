@@ -4,18 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.drivers.dlpc900_frames import (
-    Command,
-    ErrorCode,
-    HardwareStatus,
+from firmware.drivers.dlpc900_codes import Command, ErrorCode, HardwareStatus, MainStatus, meaning_of
+from firmware.drivers.dlpc900_frames import MAX_REPLY_BYTES, Reply, Request, further_reports
+from firmware.drivers.dlpc900_patterns import (
     LutDefinition,
-    MainStatus,
-    Reply,
-    Request,
     image_block,
     image_start,
     lut_configuration,
-    meaning_of,
+    lut_reorder,
     trigger_in_1,
     trigger_out,
 )
@@ -32,7 +28,7 @@ requests = st.builds(
 replies = st.builds(
     Reply,
     sequence=st.integers(0, 0xFF),
-    data=st.binary(max_size=60),
+    data=st.binary(max_size=200),
     is_read=st.booleans(),
     is_refused=st.booleans(),
 )
@@ -58,7 +54,7 @@ def test_a_read_is_the_manuals_example() -> None:
 
 def test_the_manuals_reply_is_read() -> None:
     # DLPU018J 1.2: six bytes of data, which begin at offset 4
-    reply = Reply.from_report(bytes.fromhex("C0 11 06 00 FF 01 FF 01 FF 01") + bytes(54))
+    reply = Reply.from_reports([bytes.fromhex("C0 11 06 00 FF 01 FF 01 FF 01") + bytes(54)])
     assert reply == Reply(0x11, bytes.fromhex("FF 01 FF 01 FF 01"), is_read=True)
 
 
@@ -135,28 +131,45 @@ def test_a_read_that_wants_no_reply_is_refused() -> None:
 
 @given(replies)
 def test_replies_survive_a_round_trip(reply: Reply) -> None:
-    assert Reply.from_report(reply.report()) == reply
+    reports = reply.reports()
+    assert Reply.from_reports(reports) == reply
+    assert further_reports(reports[0]) == len(reports) - 1
+
+
+def test_a_long_reply_goes_on_in_reports_without_a_header() -> None:
+    first, second = Reply(3, bytes(range(1, 101)), is_read=True).reports()
+    assert first[:5] == bytes.fromhex("C0 03 64 00 01")
+    assert second[:1] == bytes([61])
+    assert second[40:] == bytes(24)
 
 
 def test_bit_5_of_a_reply_is_a_refusal() -> None:
-    assert Reply.from_report(bytes.fromhex("60 2A 00 00") + bytes(60)) == Reply(0x2A, is_refused=True)
+    assert Reply.from_reports([bytes.fromhex("60 2A 00 00") + bytes(60)]) == Reply(0x2A, is_refused=True)
 
 
 @given(replies, st.integers(0, 63))
 def test_a_truncated_reply_is_refused(reply: Reply, size: int) -> None:
+    *before, last = reply.reports()
     with pytest.raises(FrameError):
-        Reply.from_report(reply.report()[:size])
+        Reply.from_reports([*before, last[:size]])
 
 
-@pytest.mark.parametrize("start", ["40 00 3D 00", "40 00 00 01", "FF FF FF FF", "41 00 00 00", "48 00 00 00"])
+@given(replies)
+def test_a_reply_with_a_report_too_few_or_too_many_is_refused(reply: Reply) -> None:
+    for reports in (reply.reports()[:-1], (*reply.reports(), bytes(64))):
+        with pytest.raises(FrameError):
+            Reply.from_reports(reports)
+
+
+@pytest.mark.parametrize("start", ["40 00 FD 01", "40 00 3D 00", "FF FF FF FF", "41 00 00 00", "48 00 00 00"])
 def test_a_reply_that_makes_no_sense_is_refused(start: str) -> None:
     with pytest.raises(FrameError):
-        Reply.from_report(bytes.fromhex(start) + bytes(60))
+        Reply.from_reports([bytes.fromhex(start) + bytes(60)])
 
 
-def test_a_reply_of_more_than_one_report_cannot_be_built() -> None:
+def test_a_reply_longer_than_a_message_cannot_be_built() -> None:
     with pytest.raises(FrameError):
-        Reply(0, bytes(61)).report()
+        Reply(0, bytes(MAX_REPLY_BYTES + 1))
 
 
 def test_a_definition_is_the_manuals_first_example() -> None:
@@ -209,6 +222,11 @@ def test_a_configuration_is_the_manuals_example() -> None:
     assert lut_configuration(2, 0).hex(" ") == "02 00 00 00 00 00"
 
 
+def test_an_order_is_a_configuration_and_its_indices() -> None:
+    # 0x1A32: entries u16, patterns u32, then one u16 per place
+    assert lut_reorder([2, 0, 258], 0x10203).hex(" ") == "03 00 03 02 01 00 02 00 00 00 02 01"
+
+
 def test_an_image_start_is_the_manuals_example() -> None:
     # DLPU018J 5.3 step 5: 6009 bytes and the header
     assert image_start(0, 6009 + 48).hex(" ") == "00 00 a9 17 00 00"
@@ -225,7 +243,8 @@ def test_the_trigger_input_is_a_delay_and_an_edge() -> None:
 
 
 def test_the_trigger_output_has_signed_delays() -> None:
-    assert trigger_out(-20, 20_000, is_inverted=True).hex(" ") == "01 ec ff 20 4e"
+    assert trigger_out(-20, 20_000).hex(" ") == "00 ec ff 20 4e"
+    assert trigger_out(300, -1, is_inverted=True).hex(" ") == "01 2c 01 ff ff"
 
 
 @pytest.mark.parametrize(
@@ -235,7 +254,11 @@ def test_the_trigger_output_has_signed_delays() -> None:
         lambda: trigger_in_1(104),
         lambda: trigger_out(-21, 0),
         lambda: trigger_out(0, 20_001),
-        lambda: image_start(18, 100),
+        lambda: trigger_out(0, 1, is_inverted=True),
+        lambda: lut_reorder([], 0),
+        lambda: lut_reorder([0] * 251, 0),
+        lambda: lut_reorder([0x10000], 0),
+        lambda: image_start(0x800, 100),
         lambda: image_start(0, 47),
         lambda: image_block(b""),
         lambda: image_block(bytes(505)),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmware.drivers.dlpc900_frames import Command
+from firmware.drivers.dlpc900_codes import Command
 from firmware.drivers.dlpc900_link import MAX_STALE_REPLIES, Dlpc900Link
 from lsi.errors import BusError, BusErrorKind
 from tests.firmware.scripted_hid import ScriptedHid, Step
@@ -26,6 +26,71 @@ def test_a_read_returns_the_first_byte_of_data() -> None:
     link, hid = link_with(Step(bytes.fromhex("C0 01 02 00 0C 1A"), [bytes.fromhex("C0 01 01 00 02")]))
     assert link.read_byte(Command.MAIN_STATUS) == 2
     hid.finish()
+
+
+def test_a_long_reply_is_read_to_its_end() -> None:
+    ask = bytes.fromhex("C0 01 02 00 01 01")
+    text = bytes(range(1, 129))
+    replies = [bytes.fromhex("C0 01 80 00") + text[:60], text[60:124], text[124:]]
+    link, hid = link_with(Step(ask, replies))
+    assert link.read(Command.ERROR_TEXT) == text
+    hid.finish()
+
+
+def test_a_late_long_reply_is_skipped_whole() -> None:
+    late = [bytes.fromhex("C0 F0 64 00") + bytes([255]) * 60, bytes([255]) * 40]
+    link, hid = link_with(Step(STOP_1, [*late, DONE_1]))
+    link.write(Command.START_STOP, b"\x00")
+    hid.finish()
+
+
+def test_a_reply_that_is_shorter_than_asked_for_is_an_error_of_the_frame() -> None:
+    link, _ = link_with(Step(bytes.fromhex("C0 01 02 00 05 02"), [bytes.fromhex("C0 01 0F 00")]))
+    with pytest.raises(BusError, match="15 bytes, expected 16") as caught:
+        link.read(Command.FIRMWARE_VERSION, 16)
+    assert caught.value.kind is BusErrorKind.FRAME
+
+
+def test_what_is_posted_is_sent_at_once_and_waited_for_later() -> None:
+    link, hid = link_with(Step(STOP_1, [DONE_1]))
+    link.post(Command.START_STOP, b"\x00")
+    assert hid.waited_ms == []
+    link.confirm()
+    hid.finish()
+    link.confirm()
+    assert hid.waited_ms == []
+
+
+def test_a_refusal_of_what_was_posted_comes_with_its_confirmation() -> None:
+    reason = Step(bytes.fromhex("C0 02 02 00 00 01"), [bytes.fromhex("C0 02 01 00 07")])
+    link, hid = link_with(Step(STOP_1, [bytes.fromhex("60 01 00 00")]), reason)
+    link.post(Command.START_STOP, b"\x00")
+    with pytest.raises(BusError, match="item absent"):
+        link.confirm()
+    hid.finish()
+
+
+def test_an_answer_that_nobody_confirmed_is_skipped_by_the_next_exchange() -> None:
+    stop_2 = bytes.fromhex("40 02 03 00 24 1A 00")
+    link, hid = link_with(
+        Step(STOP_1, [bytes.fromhex("60 01 00 00")]), Step(stop_2, [bytes.fromhex("40 02")])
+    )
+    link.post(Command.START_STOP, b"\x00")
+    link.write(Command.START_STOP, b"\x00")
+    link.confirm()
+    hid.finish()
+
+
+def test_draining_ends_with_silence_or_after_enough() -> None:
+    link, hid = link_with(Step(STOP_1, [DONE_1, DONE_1]))
+    link.write(Command.START_STOP, b"\x00")
+    link.drain()
+    hid.finish()
+    assert hid.waited_ms == [0]
+    busy, hid = link_with(Step(STOP_1, [DONE_1] * (MAX_STALE_REPLIES + 2)))
+    busy.write(Command.START_STOP, b"\x00")
+    busy.drain()
+    assert len(hid.waited_ms) == 0
 
 
 def test_every_message_has_the_next_sequence_number_and_255_is_followed_by_0() -> None:

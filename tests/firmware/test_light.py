@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from firmware.sim.light import LightStream, StillLight, encode_light_frame, smooth_field
+from firmware.sim.light import FlickeringLight, LightStream, StillLight, encode_light_frame, smooth_field
 from lsi.errors import FrameError
 
 FIELDS = hnp.arrays(
@@ -71,3 +71,34 @@ def test_a_still_light_never_ends() -> None:
     assert light.advance()
     assert light.advance()
     assert light.revision == 0
+
+
+STILL = StillLight(smooth_field())
+
+
+def test_a_steady_lamp_changes_nothing() -> None:
+    assert FlickeringLight(STILL).factor_at(1_234_567) == 1
+
+
+def test_a_flickering_lamp_is_brightest_a_quarter_of_a_period_after_the_start() -> None:
+    lamp = FlickeringLight(STILL, flicker_hz=100, depth=0.2)
+    assert lamp.factor_at(2_500_000) == pytest.approx(1.2)
+    assert lamp.factor_at(7_500_000) == pytest.approx(0.8)
+    assert lamp.factor_at(12_500_000) == pytest.approx(1.2)
+
+
+def test_a_pulsed_lamp_knows_two_levels() -> None:
+    lamp = FlickeringLight(STILL, flicker_hz=1_000, depth=0.3, pulsed=True)
+    assert {round(lamp.factor_at(now_ns), 9) for now_ns in range(100, 10**7, 333)} == {0.7, 1.3}
+
+
+def test_a_lamp_drifts_and_goes_out() -> None:
+    lamp = FlickeringLight(STILL, drift_per_s=-0.1, off_from_ns=5 * 10**9)
+    assert lamp.factor_at(2 * 10**9) == pytest.approx(0.8)
+    assert lamp.factor_at(5 * 10**9) == 0
+
+
+@pytest.mark.parametrize(("depth", "flicker_hz"), [(1.1, 100), (-0.1, 100), (0.5, -1)])
+def test_a_lamp_that_cannot_be_is_refused(depth: float, flicker_hz: float) -> None:
+    with pytest.raises(ValueError, match="depth"):
+        FlickeringLight(STILL, flicker_hz, depth)

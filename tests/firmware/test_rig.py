@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from firmware.board import Board, find_board
+from firmware.board import Board, find_board, shipped_boards
 from firmware.correction import correct
 from firmware.factory import Rig, open_rig
 from firmware.sim.dlpc900_chip import SimDlpc900
@@ -17,12 +18,12 @@ from firmware.sim.trigger import SimTriggerLine
 from firmware.stepped import SteppedAcquisition
 from lab.bench_rig import with_power
 from lsi.errors import (
-    BoardConfigError,
     BusError,
     BusErrorKind,
     ExposureError,
     FrameError,
     LowLightError,
+    Part,
     SaturationError,
     ShapeMismatchError,
     TriggerCountError,
@@ -162,6 +163,7 @@ def test_an_unplugged_controller_is_no_device_and_works_again_after_loading() ->
         with pytest.raises(BusError) as gone:
             rig.scan(PATTERNS)
         assert gone.value.kind is BusErrorKind.NO_DEVICE
+        assert gone.value.part is Part.CONTROLLER
         assert not rig.is_loaded(PATTERNS)
         controller.plug_in()
         rig.load(PATTERNS)
@@ -173,8 +175,9 @@ def test_a_floating_converter_line_is_no_conversion() -> None:
         rig.load(PATTERNS)
         spi = stepped(rig).detector._spi  # type: ignore[attr-defined] # cut its wire
         spi._shift = lambda sent: b"\xff" * len(sent)
-        with pytest.raises(FrameError, match="null bit"):
+        with pytest.raises(FrameError, match="null bit") as floating:
             rig.scan(PATTERNS)
+        assert floating.value.part is Part.CONVERTER
 
 
 def test_another_scene_gives_another_measurement() -> None:
@@ -199,6 +202,10 @@ def test_masks_larger_than_the_dmd_are_refused() -> None:
         rig.load(PatternSet(np.zeros((1, 128, 128), np.bool_)))
 
 
-def test_a_board_with_real_buses_is_refused_with_what_to_try() -> None:
-    with pytest.raises(BoardConfigError, match="--simulate"):
-        open_rig(replace(BOARD, simulation=None))
+@pytest.mark.parametrize("name", [name for name in shipped_boards() if name.startswith("pi-")])
+def test_a_real_board_without_its_controller_says_that_it_is_not_there(name: str) -> None:
+    if any(Path("/dev").glob("hidraw*")):
+        pytest.skip("this machine has HID devices of its own")
+    with pytest.raises(BusError, match="0451:c900 is not connected") as absent:
+        open_rig(find_board(name))
+    assert absent.value.kind is BusErrorKind.NO_DEVICE

@@ -11,7 +11,7 @@ ERRORS = [
     for _, item in inspect.getmembers(lsi.errors, inspect.isclass)
     if issubclass(item, LsiError) and item is not LsiError
 ]
-SHARED = {"BoardConfigError", "AppConfigError", "FrameError"}
+SHARED = {"BoardConfigError", "AppConfigError", "BusError", "FrameError"}
 """Errors that a person mends in the same place as the error whose code they share."""
 
 
