@@ -60,7 +60,7 @@ lint: $(VENV)/.dev ## ruff, mypy strict, import-linter
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.dev ## the figures that need no data
-	@for name in scan_cost bundle_load start_up; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+	@for name in scan bundle_load start_up; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 wheels: $(VENV)/.dev ## build both distributions into dist/
 	@$(BIN)/python -m build --quiet --wheel --outdir dist .

@@ -63,7 +63,9 @@ class StillModulator:
         self._stream = stream
 
     def load(self, sequence: PatternSet, exposure_ns: int, advance: Advance = Advance.TRIGGERED) -> None:
-        """Nothing to load."""
+        """Only the name is kept."""
+        del exposure_ns, advance
+        self.loaded_digest = sequence.digest
 
     def start(self) -> None:
         """Begin a pass."""
@@ -125,7 +127,8 @@ def _counts(times_ns: NDArray[np.int64], patterns: int) -> NDArray[np.uint16]:
     pattern, within_ns = np.divmod(times_ns, EXPOSURE_US * NS_PER_US)
     is_high = (pattern >= 0) & (pattern < patterns)
     is_high &= within_ns < (EXPOSURE_US - TRIG_OUT_1_EARLY_FALL_US) * NS_PER_US
-    plus = 20_000 + 10 * pattern + times_ns // SPACING_NS % 7
+    level = np.select([pattern == 0, pattern == 1], [2_000, 58_000], 20_000 + 10 * pattern)
+    plus = level + times_ns // SPACING_NS % 7
     columns = [plus, 60_000 - plus, np.where(is_high, _HIGH, _LOW)]
     return np.ascontiguousarray(np.stack(columns, axis=1).astype(np.uint16))
 

@@ -13,7 +13,7 @@ from firmware.board import Board, find_board, shipped_boards
 from firmware.correction import correct
 from firmware.factory import Rig, open_rig
 from firmware.sim.dlpc900_chip import SimDlpc900
-from firmware.sim.light import LightSequence, StillLight, smooth_field
+from firmware.sim.light import FlickeringLight, LightSequence, StillLight, smooth_field
 from firmware.sim.trigger import SimTriggerLine
 from firmware.stepped import SteppedAcquisition
 from lab.bench_rig import with_power
@@ -28,7 +28,9 @@ from lsi.errors import (
     ShapeMismatchError,
     TriggerCountError,
     TriggerTimeoutError,
+    UnsteadySceneError,
 )
+from lsi.measurement import ArmLayout
 from lsi.patterns import PatternSet
 
 BOARD = find_board("sim-mcp3208")
@@ -209,3 +211,87 @@ def test_a_real_board_without_its_controller_says_that_it_is_not_there(name: str
     with pytest.raises(BusError, match="0451:c900 is not connected") as absent:
         open_rig(find_board(name))
     assert absent.value.kind is BusErrorKind.NO_DEVICE
+
+
+def checking_drift() -> Board:
+    return replace(BOARD, checks_drift=True)
+
+
+def test_a_drift_check_shows_the_first_mask_again_and_passes_in_still_light() -> None:
+    with open_rig(checking_drift(), StillLight(FIELD)) as rig:
+        rig.load(PATTERNS)
+        raw, dark = rig.scan(PATTERNS)
+        assert len(rig.parts.sequence_of(PATTERNS)) == len(PATTERNS) + 3
+    assert np.abs(correct(raw, dark).values - ratios(FIELD)).max() < 4e-3
+
+
+def test_light_that_fades_during_the_scan_is_unsteady() -> None:
+    with open_rig(checking_drift(), FlickeringLight(StillLight(FIELD), drift_per_s=-1.5)) as rig:
+        rig.load(PATTERNS)
+        with pytest.raises(UnsteadySceneError, match="light changed by -"):
+            rig.scan(PATTERNS)
+
+
+def test_a_scene_that_changes_during_the_scan_is_unsteady() -> None:
+    like_first = np.where(PATTERNS.masks[0], 0.6, 0.4).astype(np.float32)
+    light = LightSequence([like_first, 1 - like_first])
+    with open_rig(checking_drift(), light) as rig:
+        rig.load(PATTERNS)
+        trigger = stepped(rig).trigger
+        advance, shown = trigger.advance, iter(range(100))
+
+        def moving(timeout_ns: int) -> int:
+            if next(shown) == len(PATTERNS):
+                light.advance()
+            return advance(timeout_ns)
+
+        trigger.advance = moving  # type: ignore[method-assign] # the scene moves while a mask is waited for
+        light.advance()
+        with pytest.raises(UnsteadySceneError, match="scene changed"):
+            rig.scan(PATTERNS)
+
+
+def test_dark_references_are_averaged_while_they_are_young() -> None:
+    with open_rig(replace(BOARD, dark_max_age_ns=10**9), StillLight(FIELD)) as rig:
+        rig.load(PATTERNS)
+        darks = [rig.scan(PATTERNS)[1] for _ in range(4)]
+    assert {dark.taken_at_ns for dark in darks} == {darks[0].taken_at_ns}
+    with open_rig(BOARD, StillLight(FIELD)) as rig:
+        rig.load(PATTERNS)
+        assert len({rig.scan(PATTERNS)[1].taken_at_ns for _ in range(3)}) == 3
+
+
+def test_arm_minus_is_brought_to_the_scale_of_arm_plus() -> None:
+    minus = BOARD.arm_channels[1]
+    offset_v = BOARD.sensor.offset_v
+    with open_rig(
+        BOARD,
+        StillLight(FIELD),
+        lambda channel, volts: offset_v + 0.8 * (volts - offset_v) if channel == minus else volts,
+    ) as rig:
+        rig.load(PATTERNS)
+        scan = rig.scan(PATTERNS)
+    assert np.abs(correct(*scan).values - ratios(FIELD)).max() > 0.05
+    assert np.abs(correct(*scan, 1 / 0.8).values - ratios(FIELD)).max() < 6e-3
+
+
+@pytest.mark.parametrize("name", ["sim-ad7383-4", "sim-coproc"])
+def test_every_mode_measures_the_ratio_of_the_arms(name: str) -> None:
+    board = find_board(name)
+    with open_rig(board, StillLight(FIELD)) as rig:
+        rig.load(PATTERNS)
+        raw, dark = rig.scan(PATTERNS)
+        error = correct(raw, dark).values - ratios(FIELD)
+        # Standard error of a ratio: that of both arms together over their light.
+        light = (raw.mean_counts - dark.mean_counts).sum(axis=1)
+        expected = np.hypot(*raw.standard_error_counts.T).max() / light.min()
+        assert np.abs(error).max() < 6 * expected
+        assert raw.dropped_count == 0
+        assert correct(*rig.scan(PATTERNS)).digest != correct(raw, dark).digest
+
+
+@pytest.mark.parametrize("layout", [ArmLayout.ONE_WITH_REFERENCE, ArmLayout.COMPLEMENTARY])
+def test_one_detector_measures_the_ratio_too(layout: ArmLayout) -> None:
+    assert BOARD.converter is not None
+    one = replace(BOARD, layout=layout, converter=replace(BOARD.converter, arm_minus_channel=None))
+    assert np.abs(measured(one, FIELD) - ratios(FIELD)).max() < 2e-2
