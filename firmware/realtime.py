@@ -15,8 +15,8 @@ from typing import Final
 
 _log = logging.getLogger(__name__)
 
-PRIORITY: Final = 50
-"""Of SCHED_FIFO: that of threaded interrupt handlers, above everything that a user starts."""
+PRIORITY: Final = 20
+"""Of SCHED_FIFO: above everything that a user starts, below the kernel's threaded interrupt handlers (50)."""
 _MCL_CURRENT_AND_FUTURE: Final = 1 | 2
 
 

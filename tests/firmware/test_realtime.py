@@ -47,7 +47,7 @@ def test_what_is_not_permitted_is_a_warning_with_what_to_set(
     monkeypatch.setattr(resource, "getrlimit", lambda _: (65536, 65536))
     with realtime_thread():
         pass
-    assert "LimitRTPRIO=50" in caplog.text
+    assert "LimitRTPRIO=20" in caplog.text
     assert "LimitMEMLOCK=infinity" in caplog.text
 
 

@@ -226,7 +226,7 @@ def test_a_drift_check_shows_the_first_mask_again_and_passes_in_still_light() ->
 
 
 def test_light_that_fades_during_the_scan_is_unsteady() -> None:
-    with open_rig(checking_drift(), FlickeringLight(StillLight(FIELD), drift_per_s=-1.5)) as rig:
+    with open_rig(checking_drift(), FlickeringLight(StillLight(FIELD), drift_per_s=-1.7)) as rig:
         rig.load(PATTERNS)
         with pytest.raises(UnsteadySceneError, match="light changed by -"):
             rig.scan(PATTERNS)
