@@ -16,6 +16,7 @@ from firmware.board import Board
 from firmware.board_parts import CONVERTERS, ScanMode
 from firmware.buses.spi_ioctl import alignment_bytes, buffered_bytes
 from firmware.interfaces import MAX_MESSAGE_TRANSFERS
+from firmware.realtime import PRIORITY
 
 CONTROLLER_USB_ID: Final = ("0451", "c900")
 """Vendor and product of a DLPC900 (TI DLPU018J)."""
@@ -329,7 +330,7 @@ def _real_time(facts: HostFacts, board: Board | None) -> Iterator[Finding]:
         return
     file = "/etc/security/limits.d/95-lsi.conf"
     for item, value, most, fewest, unit in (
-        ("rtprio", 50, facts.rtprio_max, 1, ""),
+        ("rtprio", PRIORITY, facts.rtprio_max, 1, ""),
         ("memlock", "unlimited", facts.memlock_bytes, LOCKED_MEMORY_BYTES, " bytes"),
     ):
         if most is None or most >= fewest:

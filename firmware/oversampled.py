@@ -97,19 +97,21 @@ class OversampledAcquisition:
     def flicker(self, dark_counts: float) -> Flicker | None:
         """How the light changed during the last pass; a figure of the lamp, not of the scene.
 
-        From the lamp channel where there is one, else from the sum of the arms, which is the
-        same for every mask. Takes milliseconds; not for the scan loop.
+        From the lamp channel where its zero is known, else from the sum of the arms, which is
+        the same for every mask. Takes milliseconds; not for the scan loop.
 
         Args:
-            dark_counts: What that channel, or the sum of the arms, reads without light.
+            dark_counts: What the sum of the arms reads without light.
 
         Returns:
             ``None`` when the pass was too short to tell, or none has been recorded.
         """
         if not len(self._record):
             return None
-        roles = (StreamRole.LAMP,) if self._record.has(StreamRole.LAMP) else self._arms()
-        light = sum(self._record.channel(role).astype(np.float64) for role in roles) - dark_counts
+        roles, zero_counts = self._arms(), dark_counts
+        if self.lamp_zero_counts is not None:
+            roles, zero_counts = [StreamRole.LAMP], self.lamp_zero_counts
+        light = sum(self._record.channel(role).astype(np.float64) for role in roles) - zero_counts
         return detect_flicker(np.asarray(light), self._record.times_ns())
 
     def _arms(self) -> Sequence[StreamRole]:

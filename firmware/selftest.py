@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware.board import Board
+from firmware.oversampled import OversampledAcquisition
 from firmware.rig import Rig
 from lsi.errors import ScanError
 from lsi.measurement import ARMS, ArmLayout, DarkReference, RawScan
@@ -23,6 +24,9 @@ PASSES: Final = 3
 _BAYER_2: Final = np.array([[0, 2], [3, 1]])
 
 
+MAX_FLICKER: Final = 0.05
+"""Depth. The ratio of two arms takes out what both see at once; what is left grows with depth (U)."""
+_FLICKER: Final = "direct current for the lamp, or daylight."
 _STRAY: Final = "less stray light; check the offset of the amplifiers."
 _NOISE: Final = "shielding, ground and supply of the amplifiers; lamp flicker in the stray light."
 _LIGHT: Final = "light on, lens uncovered, both diodes where the mirrors send the light."
@@ -76,7 +80,7 @@ def run_selftest(rig: Rig) -> tuple[Check, ...]:
     if not passes:
         raise failure
     whole = _at_least("whole passes", len(passes), PASSES, f"of {PASSES}", failure.hint)
-    return (whole, *_checks(rig.board, *passes[-1]))
+    return (whole, *_checks(rig.board, *passes[-1]), *_flicker(rig, passes[-1][1]))
 
 
 def _checks(board: Board, raw: RawScan, dark: DarkReference) -> tuple[Check, ...]:
@@ -107,6 +111,19 @@ def _at_most(name: str, value: float, limit: float, unit: str, advice: str) -> C
 
 def _at_least(name: str, value: float, limit: float, unit: str, advice: str) -> Check:
     return Check(name, float(value), limit, unit, is_floor=True, advice=advice)
+
+
+def _flicker(rig: Rig, dark: DarkReference) -> tuple[Check, ...]:
+    """Where the light was recorded all along: how much of it comes and goes with the mains, or a driver."""
+    acquisition = rig.parts.acquisition
+    if not isinstance(acquisition, OversampledAcquisition):
+        return ()
+    found = acquisition.flicker(float(dark.mean_counts.sum()))
+    if found is None:
+        return ()
+    depth = found.depth if found.is_significant else 0.0
+    unit = f"of the light, {found.frequency_hz:.0f} Hz" if depth else "of the light"
+    return (_at_most("lamp flicker", depth, MAX_FLICKER, unit, _FLICKER),)
 
 
 def _departure_from_line(light: NDArray[np.float64], full_on: NDArray[np.float64]) -> float:

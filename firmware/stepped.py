@@ -18,7 +18,7 @@ from firmware.interfaces import (
     TriggerLine,
 )
 from firmware.running_pass import running_pass
-from lsi.errors import ExposureError, Part, TriggerCountError
+from lsi.errors import ExposureError, Part, TriggerCountError, TriggerTimeoutError
 from lsi.measurement import ScanPlan
 from lsi.units import NS_PER_US
 
@@ -74,8 +74,7 @@ class SteppedAcquisition:
 
     def _sample(self, index: int, patterns: int, sampler: Sampler) -> None:
         """Sample pattern ``index``; returns when the next pulse may come."""
-        with _TRIGGER:
-            edge_ns = self.trigger.advance(self.plan.trigger_timeout_ns)
+        edge_ns = self._advanced()
         usable_from_ns = edge_ns + self.plan.settle_ns
         self.clock.wait_until_ns(usable_from_ns)
         started_ns = self.clock.now_ns()
@@ -88,6 +87,16 @@ class SteppedAcquisition:
             found = f"Pattern {index} of {patterns}: a conversion lies {missed} the usable exposure."
             raise ExposureError(found, hint="raise scan.exposure_us or lower scan.samples_per_pattern.")
         self.clock.wait_until_ns(edge_ns + self.plan.exposure_ns + REARM_NS)
+
+    def _advanced(self) -> int:
+        """When the exposure of the next pattern began; asks the controller why there is none."""
+        try:
+            with _TRIGGER:
+                return self.trigger.advance(self.plan.trigger_timeout_ns)
+        except TriggerTimeoutError:
+            with _CONTROLLER:
+                self.modulator.is_running()
+            raise
 
     def _check_count(self, asked: int, edges: int) -> None:
         """Edges on the wire and the controller's own opinion must both fit."""

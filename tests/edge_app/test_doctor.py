@@ -319,7 +319,7 @@ class TestWarnings:
         assert is_healthy(findings)
         (rtprio,), (memlock,) = of("limit rtprio", findings), of("limit memlock", findings)
         assert rtprio.verdict is memlock.verdict is Verdict.WARNING
-        assert "'pi - rtprio 50'" in rtprio.fix
+        assert "'pi - rtprio 20'" in rtprio.fix
         assert "'pi - memlock unlimited'" in memlock.fix
 
     def test_a_clock_without_a_server_is_one(self, host: HostFacts) -> None:

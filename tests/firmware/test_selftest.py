@@ -8,7 +8,7 @@ import pytest
 from firmware.board import Board, find_board
 from firmware.factory import Amplifier, open_rig
 from firmware.selftest import PASSES, Check, run_selftest, selftest_patterns
-from firmware.sim.light import StillLight
+from firmware.sim.light import FlickeringLight, StillLight
 from firmware.stepped import SteppedAcquisition
 from lsi.errors import BusError, Part, TriggerTimeoutError
 
@@ -92,3 +92,20 @@ def test_a_dead_trigger_and_a_dead_controller_are_errors_that_say_so() -> None:
             run_selftest(rig)
         assert gone.value.part is Part.CONTROLLER
         controller.plug_in()
+
+
+def test_a_lamp_on_the_mains_is_told_where_light_is_recorded_all_along() -> None:
+    # A pass of selftest patterns lasts 8 ms at 700 us each: longer exposures see a period of 100 Hz.
+    board = find_board("sim-ad7383-4")
+    board = replace(board, plan=replace(board.plan, exposure_ns=2_500_000))
+    even = np.full((64, 64), 0.8, np.float32)
+    lamp = FlickeringLight(StillLight(even), flicker_hz=100.0, depth=0.2)
+    with open_rig(board, lamp) as rig:
+        found = {check.name: check for check in run_selftest(rig)}
+    assert not found["lamp flicker"].holds
+    assert found["lamp flicker"].value == pytest.approx(0.2, abs=0.03)
+    assert "100 Hz" in found["lamp flicker"].unit
+    with open_rig(board, StillLight(even)) as rig:
+        found = {check.name: check for check in run_selftest(rig)}
+    assert failed(found) == set()
+    assert found["lamp flicker"].value < 0.02
