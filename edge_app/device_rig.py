@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_STATE: Final = Path("/var/lib/lsi")
 KEY_NAME: Final = "device"
+MASK_CACHE: Final = "encoded-masks"
 
 
 def calibration_path(state: Path, board: str) -> Path:
@@ -56,7 +57,8 @@ def device_rig(board: Board, state: Path, light: LightStream | None = None) -> I
     with contextlib.nullcontext() if board.simulated else rig_lock(state):
         calibration = read_calibration(state, board)
         placement = CENTRED if calibration is None else calibration.placement
-        with open_rig(board, light, placement=placement) as rig:
+        cache = None if board.simulated else state / MASK_CACHE
+        with open_rig(board, light, placement=placement, cache=cache) as rig:
             if calibration is not None:
                 rig.arm_minus_factor = calibration.electronics.balance.minus_factor
             yield rig

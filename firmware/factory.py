@@ -1,5 +1,7 @@
 """The one place that chooses between a real board and a simulated one."""
 
+from pathlib import Path
+
 from firmware.board import Board
 from firmware.rig import Rig
 from firmware.sim.light import LightSource, LightStream
@@ -14,6 +16,7 @@ def open_rig(
     light: LightSource | None = None,
     amplifier: Amplifier | None = None,
     placement: Placement = CENTRED,
+    cache: Path | None = None,
 ) -> Rig:
     """Open ``board``.
 
@@ -22,6 +25,7 @@ def open_rig(
         light: What shines on a simulated board; a smooth field by default.
         amplifier: What a simulated board has between its optics and its converter; nothing by default.
         placement: Where the field lies on the mirrors, from the calibration.
+        cache: Folder in which a real board keeps masks as they were encoded; nowhere by default.
 
     Raises:
         BoardConfigError: Parts that do not fit together, or a package of the extra ``pi`` is missing.
@@ -32,4 +36,4 @@ def open_rig(
     # Packages of real buses are not there on a machine that only simulates.
     from firmware.buses.rig import real_rig  # noqa: PLC0415
 
-    return real_rig(board, placement)
+    return real_rig(board, placement, cache)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from firmware.assembly import converter_bus, coproc, oversampled, steadiness_limits, stepped
 from firmware.board import Board, ScanMode
@@ -9,9 +10,11 @@ from firmware.buses.hidraw_device import HidrawDevice
 from firmware.buses.lgpio_trigger import LgpioTriggerLine
 from firmware.buses.spidev_device import SpidevDevice
 from firmware.buses.trigger_wires import TriggerWires
+from firmware.buses.upload_log import UploadLog
 from firmware.clock import MonotonicClock
 from firmware.dark_average import DarkAverage
 from firmware.drivers.dlpc900 import Dlpc900
+from firmware.drivers.dlpc900_cache import EncodedCache
 from firmware.interfaces import Acquisition, Clock, PatternModulator, SpiDevice, TriggerLine
 from firmware.rig import Rig
 from firmware.scan import ScanParts
@@ -19,14 +22,20 @@ from lsi.errors import BoardConfigError
 from lsi.placement import Placement
 
 
-def real_rig(board: Board, placement: Placement) -> Rig:
+def real_rig(board: Board, placement: Placement, cache: Path | None) -> Rig:
     """Open the buses of ``board``, all or none; see ``firmware.factory.open_rig``."""
     clock = MonotonicClock()
     with contextlib.ExitStack() as opened:
         wiring = board.modulator
         hid = opened.enter_context(HidrawDevice(serial_number=wiring.usb_serial))
         modulator = Dlpc900(
-            hid, wiring.dmd, mirror_scale_px=wiring.mirror_scale_px, placement=placement, clock=clock
+            hid,
+            wiring.dmd,
+            mirror_scale_px=wiring.mirror_scale_px,
+            placement=placement,
+            progress=UploadLog(),
+            clock=clock,
+            cache=None if cache is None else EncodedCache(cache),
         )
         acquisition, spi = _acquisition(board, modulator, clock, opened)
         parts = ScanParts(modulator, acquisition, clock, board.layout, steadiness_limits(board))
