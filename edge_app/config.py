@@ -1,11 +1,13 @@
 """``AppConfig``: the operator's TOML file, checked and frozen."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from edge_app.device_rig import DEFAULT_STATE
+from edge_app.environment import overridden
 from lsi.attributes import ATTR_LITE
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import AppConfigError
@@ -47,12 +49,12 @@ class AppConfig:
     trust: TrustSettings = field(default_factory=TrustSettings)
 
 
-def load_config(path: Path) -> AppConfig:
-    """Read the configuration at ``path``.
+def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> AppConfig:
+    """Read the configuration at ``path``; variables of ``environ`` take the place of its keys.
 
     Raises:
-        AppConfigError: Not readable, not TOML, or a key that is unknown, missing or
-            wrong; the message names file and key.
+        AppConfigError: Not readable, not TOML, a variable that names no key, or a key that is unknown,
+            missing or wrong; the message names file and key.
         DisclosureError: The policy asks for more than its mode lets out.
     """
     document = read_toml(
@@ -61,6 +63,7 @@ def load_config(path: Path) -> AppConfig:
         error=AppConfigError,
         hint="--config FILE (see docs/reference/configuration.md).",
     )
+    document = overridden(document, environ)
     check(document, "app-config", error=AppConfigError, source=str(path))
     mqtt = document["mqtt"]
     tls = _tls(mqtt.get("tls", {"mode": "system"}), path.parent)

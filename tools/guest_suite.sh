@@ -1,20 +1,20 @@
 #!/bin/bash
 # The real hidapi, gpiod and rpi-lgpio against a real kernel: boots a guest under QEMU and runs tests/guest in it.
 # Loads no module on this machine. Wants Debian 12 on x86-64, and root (or sudo) for the packages that are missing.
-# usage: guest_suite.sh [PYTHON [FILE...]]     cache: $LSI_GUEST_CACHE, else ~/.cache/lsi-guest
+# usage: guest_suite.sh [PYTHON [FILE...]]     cache: $RUN_GUEST_SUITE_CACHE, else ~/.cache/lsi-guest
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/.." && pwd)
 cd "$repository"
 python=${1:-$repository/.venv/bin/python}
 tests=("${@:2}")
 [ ${#tests[@]} -gt 0 ] || tests=(tests/guest/inside_*.py)
-cache=${LSI_GUEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lsi-guest}
+cache=${RUN_GUEST_SUITE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lsi-guest}
 PATH="$PATH:/usr/sbin:/sbin"
 say() { echo "guest: $*" >&2; }
 
 # What runs where. Modules are named without their dependencies.
 stock_modules="virtio_pci 9pnet_virtio 9p configfs hid-generic uhid"
-boot_limit_s=${LSI_GUEST_LIMIT_S:-600}
+boot_limit_s=${RUN_GUEST_SUITE_LIMIT_S:-600}
 
 install_packages() {
     kernel=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: linux-image-\(6\.1\.[^ ]*\).*/\1/p' | head -1)

@@ -1,6 +1,6 @@
 """Boots a guest with a kernel of its own and runs the ``inside_*.py`` beside this file there.
 
-Slow (minutes, 210 MB the first time), so only with LSI_GUEST=1; ``docs/reference/guest-suite.md``.
+Slow (minutes, 210 MB the first time), so only with RUN_GUEST_SUITE=1; ``docs/reference/guest-suite.md``.
 """
 
 import os
@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(os.environ.get("LSI_GUEST") != "1", reason="slow: set LSI_GUEST=1 to boot the guest")
+@pytest.mark.skipif(os.environ.get("RUN_GUEST_SUITE") != "1", reason="slow: set RUN_GUEST_SUITE=1 to boot the guest")
 def test_real_hidapi_gpiod_and_rpi_lgpio_pass_over_a_real_kernel() -> None:
     suite = subprocess.run(
         [ROOT / "tools/guest_suite.sh", sys.executable],
