@@ -100,8 +100,10 @@ def _trust(document: Mapping[str, Any], base: Path) -> TrustSettings:
 def _tls(document: Mapping[str, str], base: Path) -> TlsSettings | None:
     if document["mode"] == "off":
         return None
-    files = {key: _resolve(value, base) for key, value in document.items() if key != "mode"}
+    files = {key: _resolve(value, base) for key, value in document.items() if key.endswith("_file")}
     if document["mode"] == "system" and "ca_file" in files:
         found = "mqtt.tls: mode 'system' does not read ca_file."
         raise AppConfigError(found, hint="mode = 'file' to trust the certificates of ca_file.")
-    return TlsSettings(files.get("ca_file"), files.get("cert_file"), files.get("key_file"))
+    return TlsSettings(
+        files.get("ca_file"), files.get("cert_file"), files.get("key_file"), document.get("server_name")
+    )

@@ -30,6 +30,8 @@ class Problem(StrEnum):
     COPROCESSOR = "coprocessor"
     MODULATOR_OR_CONVERTER = "modulator_or_converter"
     SCAN_FAILED = "scan_failed"
+    CLIENT_ID_CONFLICT = "client_id_conflict"
+    OUTBOX = "outbox"
 
 
 ADVICE: Final = {
@@ -44,6 +46,8 @@ ADVICE: Final = {
     Problem.COPROCESSOR: "check the USB cable of the co-processor, then power-cycle it.",
     Problem.MODULATOR_OR_CONVERTER: "check power and cable of DMD controller and converter.",
     Problem.SCAN_FAILED: "read the log of the device.",
+    Problem.CLIENT_ID_CONFLICT: "find the other client with this id and give it an id and a certificate of its own.",
+    Problem.OUTBOX: "free the disk of the device, or mount it writable; records are lost until then.",
 }
 """What to try, for each problem."""
 

@@ -6,6 +6,8 @@ from typing import Final
 
 FIRST_S: Final = 1.0
 LONGEST_S: Final = 60.0
+CONFLICT_FIRST_S: Final = 60.0
+CONFLICT_LONGEST_S: Final = 120.0
 
 
 class Backoff:
@@ -15,18 +17,32 @@ class Backoff:
 
     Args:
         uniform: Like ``random.uniform``; replaced in tests.
+        first_s: Upper bound of the first delay.
+        longest_s: Upper bound of every delay.
     """
 
-    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
+    def __init__(
+        self,
+        uniform: Callable[[float, float], float] = random.uniform,
+        first_s: float = FIRST_S,
+        longest_s: float = LONGEST_S,
+    ) -> None:
         self._uniform = uniform
-        self._next_s = FIRST_S
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._next_s = first_s
 
     def delay_s(self) -> float:
         """The delay before the next attempt; the one after will be longer."""
         bound_s = self._next_s
-        self._next_s = min(2 * bound_s, LONGEST_S)
+        self._next_s = min(2 * bound_s, self._longest_s)
         return self._uniform(bound_s / 2, bound_s)
 
     def reset(self) -> None:
-        """Begin again at 1 s, after an attempt that succeeded."""
-        self._next_s = FIRST_S
+        """Begin again at the first delay, after an attempt that succeeded."""
+        self._next_s = self._first_s
+
+
+def conflict_backoff(uniform: Callable[[float, float], float] = random.uniform) -> Backoff:
+    """Delays of 30 to 120 s, for a client whose id somebody else uses too."""
+    return Backoff(uniform, CONFLICT_FIRST_S, CONFLICT_LONGEST_S)

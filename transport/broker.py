@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from lsi.errors import AppConfigError
+from transport.tls import client_context
 
 PORT: Final = 1883
 TLS_PORT: Final = 8883
 DEFAULT_KEEPALIVE_S: Final = 15
+MAX_KEEPALIVE_S: Final = 30
+"""A broker says "offline" for a frozen client after 1.5 times this."""
+
+MAX_EXPIRY_S: Final = 2**32 - 1
+"""MQTT 5 writes intervals in four bytes (3.3.2.3.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +26,14 @@ class TlsSettings:
     """Whose certificates are trusted and who we are.
 
     ``ca_file`` is ``None`` for the system's store. The private key must be readable by
-    its owner alone.
+    its owner alone. ``server_name`` is the name that the broker's certificate must carry
+    where it is not the host.
     """
 
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    server_name: str | None = None
 
     def context(self) -> ssl.SSLContext:
         """A context that verifies name and chain; TLS 1.2 or newer.
@@ -36,14 +44,10 @@ class TlsSettings:
         if self.key_file is not None:
             _check_private(self.key_file)
         try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            if self.cert_file is not None:
-                context.load_cert_chain(self.cert_file, self.key_file)
-        except OSError as cause:
+            return client_context(self.ca_file, self.cert_file, self.key_file, self.server_name)
+        except (OSError, ValueError) as cause:
             found = f"TLS files cannot be used ({cause})."
             raise AppConfigError(found, hint="PEM files that exist and belong together.") from cause
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class BrokerAddress:
     """Host, port and security of a broker.
 
     Raises:
-        AppConfigError: No TLS although the broker is not on this machine.
+        AppConfigError: No TLS although the broker is not on this machine, or a keepalive
+            outside 1 to 30 s.
     """
 
     host: str
@@ -63,22 +68,73 @@ class BrokerAddress:
         if self.tls is None and not is_loopback(self.host):
             found = f"Broker {self.host} is not on this machine and TLS is off."
             raise AppConfigError(found, hint="TLS mode 'system' or 'file'; off works on loopback only.")
+        if not 1 <= self.keepalive_s <= MAX_KEEPALIVE_S:
+            found = f"A keepalive of {self.keepalive_s} s leaves a dead client online for too long."
+            raise AppConfigError(found, hint=f"keepalive_s from 1 to {MAX_KEEPALIVE_S}.")
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}{'' if self.tls is None else ' (TLS)'}"
 
 
 @dataclass(frozen=True, slots=True)
+class MessageProperties:
+    """What MQTT 5 can say beside a payload; left out on 3.1.1, so no reader may need it.
+
+    ``expires_s`` is the life of the message at the broker, ``is_text`` says that the
+    payload is UTF-8, ``user_properties`` are pairs of name and value.
+
+    Raises:
+        ValueError: ``expires_s`` does not fit into four bytes.
+    """
+
+    expires_s: int | None = None
+    content_type: str | None = None
+    user_properties: tuple[tuple[str, str], ...] = ()
+    response_topic: str | None = None
+    correlation_data: bytes | None = None
+    is_text: bool = False
+
+    def __post_init__(self) -> None:
+        if self.expires_s is not None and not 0 <= self.expires_s <= MAX_EXPIRY_S:
+            message = f"expires_s = {self.expires_s} must be from 0 to {MAX_EXPIRY_S}"
+            raise ValueError(message)
+
+
+NO_PROPERTIES: Final = MessageProperties()
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One MQTT message. ``repr`` leaves the payload out."""
+    """One MQTT message. ``repr`` leaves payload and properties out."""
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
+    properties: MessageProperties = NO_PROPERTIES
 
     def __repr__(self) -> str:
         return f"Message({self.topic}, {len(self.payload)} bytes, qos={self.qos}, retain={self.retain})"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What an MQTT 5 broker keeps for us after a loss; all of it is 0 on 3.1.1.
+
+    With ``will_delay_s`` the broker speaks the will only when we have not come back by
+    then. ``expires_s`` is the life of subscriptions and waiting messages.
+
+    Raises:
+        ValueError: The session ends before the will, which would speak it at once.
+    """
+
+    will_delay_s: int = 0
+    expires_s: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.will_delay_s <= self.expires_s <= MAX_EXPIRY_S:
+            message = f"0 <= will_delay_s = {self.will_delay_s} <= expires_s = {self.expires_s} does not hold"
+            raise ValueError(message)
 
 
 class LinkState(StrEnum):
@@ -88,6 +144,15 @@ class LinkState(StrEnum):
     ONLINE = "online"
     AWAY = "away"
     REFUSED = "refused"
+    CONFLICT = "in conflict"
+
+
+ADVICE: Final = {
+    LinkState.AWAY: "check that it runs and that host and port are right.",
+    LinkState.REFUSED: "check certificate, user and access rules at the broker.",
+    LinkState.CONFLICT: "find the other client with this id and give it an id and a certificate of its own.",
+}
+"""What to try in the states in which nothing can be sent."""
 
 
 def is_loopback(host: str) -> bool:

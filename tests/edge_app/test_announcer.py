@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -92,8 +94,9 @@ def test_births_that_wait_share_one_answer(tmp_path: Path) -> None:
     house.connect()
     for _ in range(1000):
         house.announcer.heard(ONLINE)
-    house.pass_time(60)
-    assert len(house.sent) == 2
+        house.pass_time(0.002)
+    house.pass_time(58)
+    assert [at_s for at_s, _ in house.times] == [0.0, 3.0]
     house.announcer.heard(ONLINE)
     house.pass_time(60)
     assert len(house.sent) == 3
@@ -146,6 +149,16 @@ def test_a_reconnect_does_not_show_the_entity_again_and_a_birth_removes_it_for_g
     house.announcer.heard(ONLINE)
     house.pass_time(60)
     assert house.times[7:] == [(183.0, FEWER.payload)]
+
+
+def test_a_reconnect_announces_at_once_and_answers_births_with_it(tmp_path: Path) -> None:
+    house = House(tmp_path, ALL)
+    house.connect()
+    house.pass_time(1)
+    house.announcer.heard(ONLINE)
+    house.connect()
+    house.pass_time(60)
+    assert house.times == [(0.0, ALL.payload), (1.0, ALL.payload)]
 
 
 def test_a_removal_that_the_connection_cut_short_begins_anew(tmp_path: Path) -> None:
@@ -218,36 +231,50 @@ def test_switched_off_it_removes_what_was_announced_and_then_is_silent(tmp_path:
     assert house.states_s == []
 
 
+PROBE = Message("homeassistant/probe", b"x")
+
+
+@contextmanager
+def reading(port: int, client_id: str) -> Iterator[tuple[Recorder, list[Message]]]:
+    """A subscriber to all of Home Assistant's topics, and what was retained when it came."""
+    reader, retained = Recorder(), list[Message]()
+    with linked(port, client_id, reader, subscriptions=["homeassistant/#"]) as link:
+        assert reader.state() is LinkState.ONLINE
+        assert link.publish(PROBE)  # behind the subscription, on the same connection
+        while (message := reader.message()).topic != PROBE.topic:
+            retained.append(message)
+        yield reader, retained
+
+
 def test_a_foreign_subscriber_gets_discovery_retained_and_an_emptied_topic_is_gone(
     tmp_path: Path, fresh_mosquitto: LoopbackBroker
 ) -> None:
+    port = fresh_mosquitto.port
     House(tmp_path, ALL).connect()
-    house, device, early = House(tmp_path, FEWER), Recorder(), Recorder()
-    with (
-        linked(fresh_mosquitto.port, "hall1", device) as link,
-        linked(fresh_mosquitto.port, "ha", early, subscriptions=["homeassistant/#"]),
-    ):
-        assert device.state() is early.state() is LinkState.ONLINE
+    house, device = House(tmp_path, FEWER), Recorder()
+    with linked(port, "hall1", device) as link, reading(port, "early") as (early, nothing):
+        assert device.state() is LinkState.ONLINE
+        assert nothing == []
         for message in house.announcer.connected():
             assert link.publish(message)
-        assert early.message().retain is False
-        for _ in range(2):
-            due_ns = house.announcer.next_due_ns()
-            assert due_ns is not None
+        while (due_ns := house.announcer.next_due_ns()) is not None:
             house.clock.wait_until_ns(due_ns)
             house.announcer.serve(link.publish)
-            early.message()
-        late = Recorder()
-        with linked(fresh_mosquitto.port, "ha2", late, subscriptions=["homeassistant/#"]):
-            found = late.message()
-        assert (found.topic, found.payload, found.retain, found.qos) == (FEWER.topic, FEWER.payload, True, 1)
-        assert discovery_faults(found.topic, found.payload, retain=found.retain, qos=found.qos) == []
+        live = [early.message() for _ in range(3)]
+        assert [(each.payload == FEWER.payload, each.retain) for each in live] == [
+            (False, False), (False, False), (True, False),
+        ]  # fmt: skip
+        with reading(port, "late") as (_, [found]):
+            assert (found.topic, found.payload, found.retain, found.qos) == (
+                FEWER.topic,
+                FEWER.payload,
+                True,
+                1,
+            )
+            assert discovery_faults(found.topic, found.payload, retain=found.retain, qos=found.qos) == []
+        assert early.message().topic == PROBE.topic
         for step in house.announced.manifest.removal(RETAINED):
             assert link.publish(step.message)
-        gone = [early.message() for _ in range(2)][-1]
-        assert gone.payload == b""
-        latest, probe = Recorder(), Message("homeassistant/probe", b"x")
-        with linked(fresh_mosquitto.port, "ha3", latest, subscriptions=["homeassistant/#"]):
-            assert latest.state() is LinkState.ONLINE
-            assert link.publish(probe)
-            assert latest.message().topic == probe.topic
+        assert [early.message().payload == b"" for _ in range(2)] == [False, True]
+        with reading(port, "latest") as (_, left):
+            assert left == []

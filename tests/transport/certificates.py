@@ -21,7 +21,7 @@ class Identity:
 
 
 class Authority:
-    """Signs certificates that are good for an hour."""
+    """Signs certificates that are good for an hour, or ended an hour ago."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
@@ -31,10 +31,22 @@ class Authority:
         self.ca_file = folder / f"{name}.crt"
         self.ca_file.write_bytes(self._certificate.public_bytes(Encoding.PEM))
 
-    def issue(self, name: str, address: str = "127.0.0.1") -> Identity:
+    def issue(
+        self,
+        name: str,
+        address: str = "127.0.0.1",
+        *,
+        host: str | None = None,
+        expired: bool = False,
+    ) -> Identity:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._signed(subject, key.public_key(), authority=False, address=address)
+        names: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(address))]
+        if host is not None:
+            names = [x509.DNSName(host)]
+        certificate = self._signed(
+            subject, key.public_key(), authority=False, names=names, age_h=2 if expired else 0
+        )
         identity = Identity(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         identity.cert_file.write_bytes(certificate.public_bytes(Encoding.PEM))
         identity.key_file.touch(mode=0o600)
@@ -47,9 +59,10 @@ class Authority:
         key: ec.EllipticCurvePublicKey,
         *,
         authority: bool,
-        address: str | None = None,
+        names: list[x509.GeneralName] | None = None,
+        age_h: int = 0,
     ) -> x509.Certificate:
-        now = dt.datetime.now(dt.UTC)
+        now = dt.datetime.now(dt.UTC) - dt.timedelta(hours=age_h)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -66,9 +79,8 @@ class Authority:
             )
             .add_extension(_usage(authority=authority), critical=True)
         )
-        if address is not None:
-            names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-            builder = builder.add_extension(names, critical=False)
+        if names is not None:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
 

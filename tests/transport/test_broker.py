@@ -3,9 +3,16 @@ import ssl
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from lsi.errors import AppConfigError
-from transport.broker import BrokerAddress, Message, TlsSettings, is_loopback
+from tests.transport.certificates import Authority
+from transport.broker import BrokerAddress, Message, MessageProperties, TlsSettings, is_loopback
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -47,5 +54,27 @@ def test_missing_and_broken_files_are_refused(tmp_path: Path) -> None:
         TlsSettings(ca_file=broken).context()
 
 
+@pytest.mark.parametrize("keepalive_s", [0, 31, 3600])
+def test_a_keepalive_that_leaves_a_dead_client_online_is_refused(keepalive_s: int) -> None:
+    with pytest.raises(AppConfigError, match="keepalive_s from 1 to 30"):
+        BrokerAddress("127.0.0.1", 1883, None, keepalive_s)
+
+
+def test_an_encrypted_key_is_refused_instead_of_asked_for_on_the_terminal(tmp_path: Path) -> None:
+    device = Authority(tmp_path, "authority").issue("d")
+    key = load_pem_private_key(device.key_file.read_bytes(), None)
+    locked = BestAvailableEncryption(b"secret")
+    device.key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+    with pytest.raises(AppConfigError, match="TLS files cannot be used"):
+        TlsSettings(cert_file=device.cert_file, key_file=device.key_file).context()
+
+
+@pytest.mark.parametrize("expires_s", [-1, 2**32])
+def test_a_life_that_fits_into_no_packet_is_refused(expires_s: int) -> None:
+    with pytest.raises(ValueError, match="expires_s"):
+        MessageProperties(expires_s=expires_s)
+
+
 def test_a_message_does_not_show_its_payload() -> None:
-    assert repr(Message("a/b", b"secret")) == "Message(a/b, 6 bytes, qos=1, retain=False)"
+    message = Message("a/b", b"secret", properties=MessageProperties(correlation_data=b"hidden"))
+    assert repr(message) == "Message(a/b, 6 bytes, qos=1, retain=False)"

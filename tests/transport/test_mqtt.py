@@ -12,9 +12,12 @@ import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from lab.broker import LoopbackBroker, free_port, loopback_broker
+from tests.transport.far_ends import SUBSCRIBE, ScriptedBroker, well_behaved
 from transport.backoff import Backoff
-from transport.broker import BrokerAddress, LinkState, Message
+from transport.broker import BrokerAddress, LinkState, Message, MessageProperties
 from transport.mqtt import LinkEvents, MqttLink
+from transport.renewal import Renewal
+from transport.timing import Timing
 
 TIMEOUT_S = 20
 
@@ -25,7 +28,13 @@ class Recorder:
     def __init__(self, *greeting: Message) -> None:
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.states: queue.SimpleQueue[LinkState] = queue.SimpleQueue()
-        self.events = LinkEvents(lambda: greeting, self.messages.put, lambda state, _: self.states.put(state))
+        self.renewals: queue.SimpleQueue[Renewal] = queue.SimpleQueue()
+        self.reasons: list[str] = []
+        self.events = LinkEvents(lambda: greeting, self.messages.put, self._entered, self.renewals.put)
+
+    def _entered(self, state: LinkState, reason: str) -> None:
+        self.reasons.append(reason)
+        self.states.put(state)
 
     def state(self) -> LinkState:
         return self.states.get(timeout=TIMEOUT_S)
@@ -35,10 +44,16 @@ class Recorder:
 
 
 @contextmanager
-def linked(port: int, client_id: str, recorder: Recorder, **options: Any) -> Iterator[MqttLink]:  # noqa: ANN401 - any
-    address = BrokerAddress("127.0.0.1", port, None)
-    quick = Backoff(lambda low, _: low / 50)
-    link = MqttLink(address, client_id, events=recorder.events, backoff=quick, **options)
+def linked(
+    port: int,
+    client_id: str,
+    recorder: Recorder,
+    keepalive_s: int = 15,
+    **options: Any,  # noqa: ANN401 - any
+) -> Iterator[MqttLink]:
+    address = BrokerAddress("127.0.0.1", port, None, keepalive_s)
+    options.setdefault("backoff", Backoff(lambda low, _: low / 50))
+    link = MqttLink(address, client_id, events=recorder.events, **options)
     link.start()
     try:
         yield link
@@ -57,6 +72,59 @@ def test_a_message_reaches_a_subscriber_over_mqtt_5(mosquitto: LoopbackBroker) -
             assert reader.message() == Message("t/a", b"hello")
 
 
+def test_properties_reach_a_subscriber_over_mqtt_5(mosquitto: LoopbackBroker) -> None:
+    reader, writer = Recorder(), Recorder()
+    properties = MessageProperties(
+        expires_s=60,
+        content_type="application/json",
+        user_properties=(("schema", "lsi.attr/1"), ("bundle", "1234abcd")),
+        response_topic="p/answer",
+        correlation_data=b"\x00\xff",
+        is_text=True,
+    )
+    with (
+        linked(mosquitto.port, "reader-p", reader, subscriptions=["p/+"]),
+        linked(mosquitto.port, "writer-p", writer) as link,
+    ):
+        assert reader.state() is LinkState.ONLINE
+        assert writer.state() is LinkState.ONLINE
+        assert link.publish(Message("p/a", b"{}", properties=properties))
+        assert reader.message() == Message("p/a", b"{}", properties=properties)
+
+
+def test_a_subscription_that_the_broker_refuses_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    # mosquitto's file of rules accepts every subscription and delivers nothing; others refuse.
+    def answer(packet: bytes) -> bytes:
+        if packet[0] & 0xF0 != SUBSCRIBE:
+            return well_behaved(packet)
+        return bytes([0x90, 5, *packet[2:4], 0, 0x87, 0x01])
+
+    recorder = Recorder()
+    with (
+        ScriptedBroker(answer) as broker,
+        linked(broker.port, "reader-f", recorder, subscriptions=["yours/#", "t"]),
+    ):
+        assert recorder.state() is LinkState.ONLINE
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(said) == 1
+    assert "refuses a subscription to yours/# (Not authorized). Try: its access rules" in said[0]
+
+
+def test_a_greeting_that_fails_is_said_and_the_link_goes_on(
+    mosquitto: LoopbackBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> list[Message]:
+        raise RuntimeError
+
+    states: queue.SimpleQueue[LinkState] = queue.SimpleQueue()
+    events = LinkEvents(greeting=fail, on_state=lambda state, _: states.put(state))
+    link = MqttLink(BrokerAddress("127.0.0.1", mosquitto.port, None), "mute", events=events)
+    link.start()
+    assert states.get(timeout=TIMEOUT_S) is LinkState.ONLINE
+    link.stop()
+    assert "greeting of mute could not be made" in caplog.text
+
+
 def test_the_greeting_comes_first_and_in_order(mosquitto: LoopbackBroker) -> None:
     reader, writer = Recorder(), Recorder(Message("g/1", b"one"), Message("g/2", b"two"))
     with linked(mosquitto.port, "reader2", reader, subscriptions=["g/+"]):
@@ -73,8 +141,9 @@ def test_a_link_that_dies_leaves_its_will_and_one_that_stops_its_farewell(mosqui
         writer = Recorder()
         with linked(mosquitto.port, "writer3", writer, will=will) as link:
             assert writer.state() is LinkState.ONLINE
-            assert link._attempt is not None
-            paho_socket = link._attempt.client.socket()
+            connection = link._connection
+            assert connection is not None
+            paho_socket = connection._client.socket()
             assert isinstance(paho_socket, socket.socket)
             paho_socket.shutdown(socket.SHUT_RDWR)
             assert reader.message().payload == b"gone"
@@ -83,20 +152,24 @@ def test_a_link_that_dies_leaves_its_will_and_one_that_stops_its_farewell(mosqui
             assert link.reconnects == 1
             link.stop([Message("w/x", b"bye")])
         assert reader.message().payload == b"bye"
+        # A clean end takes the will back.
+        with pytest.raises(queue.Empty):
+            reader.messages.get(timeout=0.2)
 
 
 def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_3_1_1() -> None:
-    reader, writer = Recorder(), Recorder()
+    reader, writer, quick = Recorder(), Recorder(), Timing(connack_s=0.5)
     with (
         loopback_broker(mosquitto=None) as broker,
-        linked(broker.port, "reader4", reader, subscriptions=["t/+"]) as link,
+        linked(broker.port, "reader4", reader, subscriptions=["t/+"], timing=quick) as link,
     ):
         assert reader.state() is LinkState.ONLINE
         assert link.protocol is MQTTProtocolVersion.MQTTv311
-        with linked(broker.port, "writer4", writer) as other:
+        with linked(broker.port, "writer4", writer, timing=quick) as other:
             assert writer.state() is LinkState.ONLINE
-            assert other.publish(Message("t/a", b"hello"))
-            assert reader.message().payload == b"hello"
+            properties = MessageProperties(content_type="application/json")
+            assert other.publish(Message("t/a", b"hello", properties=properties))
+            assert reader.message() == Message("t/a", b"hello")
 
 
 def test_a_missing_broker_is_said_once_and_found_when_it_comes(

@@ -1,0 +1,154 @@
+"""``lsi-edge clean-mqtt``: take everything of this device back from the broker and Home Assistant."""
+
+import argparse
+import contextlib
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from edge_app.announced import MANIFEST_NAME, Manifest, Step, read_manifest, write_manifest
+from edge_app.config import AppConfig, load_config
+from edge_app.device_rig import DEFAULT_STATE
+from edge_app.home_assistant import retained_topics
+from edge_app.rig_lock import rig_lock
+from lsi.errors import ConfigError, PublishError
+from transport.broker import ADVICE, LinkState, Message
+from transport.mqtt import LinkEvents, MqttLink
+from transport.outgoing import OnSettled, Outcome, Settled
+
+DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
+CONNECT_TIMEOUT_S: Final = 15.0
+ANSWER_TIMEOUT_S: Final = 10.0
+
+Send = Callable[[Message, OnSettled], bool]
+
+
+def add_clean_mqtt(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    clean = commands.add_parser(
+        "clean-mqtt",
+        help="remove this device from Home Assistant and its retained messages from the broker",
+        description="Removes what this device is recorded to have announced, and the topics under lsi/v1 on "
+        "which it leaves retained messages; nothing else. Stop the service first, and leave Home Assistant "
+        "running: what it has not heard while running stays there as unavailable.",
+        epilog="Example: lsi-edge clean-mqtt --dry-run",
+    )
+    clean.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
+    )
+    clean.add_argument(
+        "--state", type=Path, default=DEFAULT_STATE, metavar="FOLDER", help="default: %(default)s"
+    )
+    clean.add_argument("--dry-run", action="store_true", help="say what would be removed and connect nowhere")
+    clean.set_defaults(command=_clean_mqtt)
+
+
+def clean(
+    send: Send,
+    steps: Sequence[Step],
+    tell: Callable[[Step], None],
+    wait: Callable[[float], None] = time.sleep,
+) -> None:
+    """Send ``steps`` at their pace, each once the broker has taken the one before.
+
+    Args:
+        send: Hands a message to the broker and later tells what became of it.
+        steps: From ``Manifest.removal``.
+        tell: Called after each step that the broker took.
+        wait: Waits for so many seconds; replaced in tests.
+
+    Raises:
+        PublishError: The broker refused at least one step (the others were sent), or went away.
+    """
+    refused: dict[str, str] = {}
+    for step in steps:
+        wait(step.delay_s)
+        outcome = _delivered(send, step)
+        if outcome.settled is Settled.LOST:
+            raise PublishError(f"The broker went away ({outcome.reason}).", hint="the same command again.")
+        if outcome.settled is Settled.ACCEPTED:
+            tell(step)
+        else:
+            refused[step.topic] = outcome.reason
+    if refused:
+        found = f"The broker refused {', '.join(f'{topic} ({why})' for topic, why in refused.items())}."
+        raise PublishError(found, hint="check the access rules at the broker.")
+
+
+def _delivered(send: Send, step: Step) -> Outcome:
+    answers: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+    if not send(step.message, answers.put):
+        return Outcome(Settled.LOST, "not connected")
+    try:
+        return answers.get(timeout=ANSWER_TIMEOUT_S)
+    except queue.Empty:
+        return Outcome(Settled.LOST, "no answer")
+
+
+def _clean_mqtt(parsed: argparse.Namespace) -> int:
+    config = load_config(parsed.config)
+    path: Path = parsed.state / MANIFEST_NAME
+    if parsed.dry_run:
+        for step in _steps(path, config.device_id):
+            _tell("would remove", "would clear", step)
+        return 0
+    if not parsed.state.is_dir():
+        raise ConfigError(
+            f"There is no folder {parsed.state}.", hint="--state with the folder of the service."
+        )
+    # The service holds this lock; while it runs it would announce everything anew.
+    with rig_lock(parsed.state), _connected(config) as send:
+        clean(send, _steps(path, config.device_id), lambda step: _tell("removed", "cleared", step))
+        _write_removed(path)
+    return 0
+
+
+def _steps(path: Path, device_id: str) -> tuple[Step, ...]:
+    return read_manifest(path).removal(retained_topics(device_id))
+
+
+def _write_removed(path: Path) -> None:
+    """Keep what was removed as removals: the command may be repeated if Home Assistant did not run."""
+    manifest = read_manifest(path)
+    if manifest == Manifest():
+        return
+    try:
+        write_manifest(path, manifest.removed())
+    except OSError as cause:
+        raise ConfigError(f"{path} cannot be written ({cause.strerror}).", hint="free space.") from cause
+
+
+def _tell(removed: str, cleared: str, step: Step) -> None:
+    """One line for each topic: a removal consists of two steps, of which the last is told."""
+    if not step.announces:
+        print(f"{removed if step.topic.endswith('/config') else cleared} {step.topic}")
+
+
+@contextlib.contextmanager
+def _connected(config: AppConfig) -> Iterator[Send]:
+    """A link with the id of the device, which is the one that the broker's rules know.
+
+    Raises:
+        PublishError: The broker is away or refuses us.
+    """
+    states: queue.SimpleQueue[tuple[LinkState, str]] = queue.SimpleQueue()
+    events = LinkEvents(on_state=lambda state, reason: states.put((state, reason)))
+    link = MqttLink(config.broker, config.device_id, events=events)
+    link.start()
+    try:
+        state, reason = _first_state(states)
+        if state is not LinkState.ONLINE:
+            found = f"Broker {config.broker} is {state} ({reason})."
+            raise PublishError(found, hint=ADVICE.get(state, "the same command again."))
+        yield link.send
+    finally:
+        link.stop()
+
+
+def _first_state(states: "queue.SimpleQueue[tuple[LinkState, str]]") -> tuple[LinkState, str]:
+    try:
+        return states.get(timeout=CONNECT_TIMEOUT_S)
+    except queue.Empty:
+        return LinkState.AWAY, "no answer"

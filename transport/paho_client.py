@@ -1,0 +1,171 @@
+"""paho-mqtt's client and packets, in our words. With ``transport.connection`` all that knows paho."""
+
+import ssl
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.exception import MQTTException
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties, VariableByteIntegers
+
+from transport.broker import NO_PROPERTIES, BrokerAddress, Message, MessageProperties, Session
+from transport.outgoing import WINDOW
+from transport.protocol import V5, V311
+from transport.timing import Timing
+
+MAX_PACKET_BYTES: Final = 1 << 20
+"""Told to the broker: it keeps longer packets to itself. Our longest payload is a sealed latent of 37 kB."""
+
+PACKING_ERRORS: Final = (ValueError, TypeError, MQTTException, struct.error)
+"""What paho raises for a message that cannot be written as a packet."""
+
+_NAMES: Final = {
+    "expires_s": "MessageExpiryInterval",
+    "content_type": "ContentType",
+    "response_topic": "ResponseTopic",
+    "correlation_data": "CorrelationData",
+}
+
+
+_new_properties: Final[Callable[[int], Any]] = Properties
+_packed_integer: Final[Callable[[int], bytes]] = VariableByteIntegers.encode
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that one connection needs to know."""
+
+    address: BrokerAddress
+    client_id: str
+    protocol: MQTTProtocolVersion
+    context: ssl.SSLContext | None
+    will: Message | None
+    session: Session
+    subscriptions: tuple[str, ...]
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerLimits:
+    """What the broker takes at once; ``packet_bytes`` is ``None`` for any length."""
+
+    window: int = WINDOW
+    packet_bytes: int | None = None
+
+
+def new_client(plan: Plan) -> paho.Client:
+    """A client for one connection. It never reconnects and has no thread."""
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        plan.client_id,
+        # A session of 3.1.1 knows no expiry: it would stay at the broker for ever.
+        clean_session=True if plan.protocol is V311 else None,
+        protocol=plan.protocol,
+        reconnect_on_failure=False,
+    )
+    client.connect_timeout = plan.timing.connect_s
+    client.max_inflight_messages_set(WINDOW)
+    # With this set, paho leaves the socket to whoever calls loop_write.
+    client.on_socket_register_write = _leave_to_the_loop
+    if plan.context is not None:
+        client.tls_set_context(plan.context)
+    if plan.will is not None:
+        _set_will(client, plan.will, plan)
+    return client
+
+
+def connect(client: paho.Client, plan: Plan) -> None:
+    """Open the socket, with TLS where the plan has it, and lay CONNECT ready to be written.
+
+    Raises:
+        ssl.SSLError: TLS was refused, by us or by the broker.
+        OSError: No connection.
+        ValueError: A host name that is none.
+    """
+    address, options = plan.address, dict[str, Any]()
+    if plan.protocol is V5:
+        properties = _new_properties(PacketTypes.CONNECT)
+        properties.MaximumPacketSize = MAX_PACKET_BYTES
+        if plan.session.expires_s:
+            properties.SessionExpiryInterval = plan.session.expires_s
+        # A clean start ends the session that a loss left, and the end of a session speaks its will.
+        options = {"clean_start": not plan.session.expires_s, "properties": properties}
+    client.connect(address.host, address.port, address.keepalive_s, **options)
+
+
+def publish(client: paho.Client, message: Message) -> int:
+    """Lay ``message`` ready to be written; returns its packet identifier.
+
+    Raises:
+        ValueError, TypeError, MQTTException, struct.error: It cannot be written as a packet.
+    """
+    properties = _properties_of(client, message, PacketTypes.PUBLISH)
+    return client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
+
+
+def packet_bytes(message: Message) -> int:
+    """Length of the MQTT 5 PUBLISH packet of ``message`` (MQTT 5, 3.3)."""
+    packed = _packed(message.properties, PacketTypes.PUBLISH).pack()
+    identifier = 2 if message.qos else 0
+    remaining = 2 + len(message.topic.encode()) + identifier + len(packed) + len(message.payload)
+    return 1 + len(_packed_integer(remaining)) + remaining
+
+
+def message_of(received: paho.MQTTMessage) -> Message:
+    """What paho received, as a value of ours."""
+    properties = NO_PROPERTIES if received.properties is None else _unpacked(received.properties)
+    return Message(received.topic, bytes(received.payload), received.qos, bool(received.retain), properties)
+
+
+def limits_of(properties: Properties | None) -> BrokerLimits:
+    """What a CONNACK says about the broker's limits; paho itself heeds neither."""
+    window = getattr(properties, "ReceiveMaximum", WINDOW)
+    return BrokerLimits(min(window, WINDOW), getattr(properties, "MaximumPacketSize", None))
+
+
+def _leave_to_the_loop(_client: paho.Client, _userdata: object, _socket: object) -> None:
+    pass
+
+
+def _set_will(client: paho.Client, will: Message, plan: Plan) -> None:
+    properties = _properties_of(client, will, PacketTypes.WILLMESSAGE)
+    if plan.session.will_delay_s and plan.protocol is V5:
+        properties = properties or _new_properties(PacketTypes.WILLMESSAGE)
+        properties.WillDelayInterval = plan.session.will_delay_s
+    client.will_set(will.topic, will.payload, will.qos, will.retain, properties)
+
+
+def _properties_of(client: paho.Client, message: Message, packet_type: int) -> Any:  # noqa: ANN401 - paho's class has no types
+    if message.properties == NO_PROPERTIES or client.protocol != V5:
+        return None
+    return _packed(message.properties, packet_type)
+
+
+def _packed(properties: MessageProperties, packet_type: int) -> Any:  # noqa: ANN401 - paho's class has no types
+    packed = _new_properties(packet_type)
+    for ours, theirs in _NAMES.items():
+        value = getattr(properties, ours)
+        if value is not None:
+            setattr(packed, theirs, value)
+    if properties.user_properties:
+        packed.UserProperty = list(properties.user_properties)
+    if properties.is_text:
+        packed.PayloadFormatIndicator = 1
+    return packed
+
+
+def _unpacked(packed: Properties) -> MessageProperties:
+    values = {ours: getattr(packed, theirs, None) for ours, theirs in _NAMES.items()}
+    correlation_data = values["correlation_data"]
+    return MessageProperties(
+        expires_s=values["expires_s"],
+        content_type=values["content_type"],
+        user_properties=tuple((name, value) for name, value in getattr(packed, "UserProperty", ())),
+        response_topic=values["response_topic"],
+        correlation_data=None if correlation_data is None else bytes(correlation_data),
+        is_text=bool(getattr(packed, "PayloadFormatIndicator", 0)),
+    )
