@@ -3,7 +3,7 @@
 import argparse
 import datetime as dt
 import json
-import logging
+import os
 import signal
 import sys
 import threading
@@ -16,14 +16,26 @@ from typing import Final
 from edge_app.admission import Terms, admit
 from edge_app.bench_command import add_bench
 from edge_app.calibrate_command import add_calibrate
+from edge_app.clean_mqtt_command import add_clean_mqtt
 from edge_app.command_parts import add_light, add_simulate, open_board
 from edge_app.config import AppConfig, load_config
 from edge_app.doctor_command import add_doctor
-from edge_app.publisher import MqttPublisher, PrintingPublisher
+from edge_app.home_assistant import DeviceCard, Discovery, discovery
+from edge_app.journal import set_up_logging
+from edge_app.mosquitto_config_command import add_mosquitto_config
+from edge_app.notify import Notifier, watchdog_for
+from edge_app.outlet import disclosed_names
+from edge_app.provision_command import add_provision
+from edge_app.publisher import PrintingPublisher, Publisher
+from edge_app.rollback_app_command import add_rollback_app
 from edge_app.scan_command import add_scan
 from edge_app.selftest_command import add_selftest
-from edge_app.service import Parts, Service
-from firmware.board import SIMULATED_BOARD, find_board
+from edge_app.service import Parts, Service, new_stream
+from edge_app.uplink import Uplink, open_outbox
+from edge_app.wall_clock import SystemWallClock
+from firmware.board import SIMULATED_BOARD, Board, find_board
+from firmware.clock import MonotonicClock
+from lsi.bundle import Bundle
 from lsi.errors import LsiError
 from transport.broker import TlsSettings
 
@@ -34,9 +46,7 @@ INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is that of ``docs/reference/exit-codes.md``."""
     parsed = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=parsed.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    parsed.log_fields = set_up_logging(parsed.log_level, os.environ, sys.stderr, MonotonicClock())
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
         return command(parsed)
@@ -62,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     add_calibrate(commands)
     add_bench(commands)
     add_doctor(commands)
+    add_provision(commands)
+    add_mosquitto_config(commands)
+    add_clean_mqtt(commands)
+    add_rollback_app(commands)
     _add_show_config(commands)
     return parser
 
@@ -101,16 +115,57 @@ def _run(parsed: argparse.Namespace) -> int:
     board = find_board(SIMULATED_BOARD if parsed.simulate else config.board)
     terms = Terms.of(config.trust, board, config.policy.mode, dt.datetime.now(dt.UTC).date())
     admitted = admit(config.bundle, terms)
-    publisher = (
-        PrintingPublisher(config.device_id, sys.stdout)
-        if parsed.print
-        else MqttPublisher(config.broker, config.device_id)
-    )
+    stream = new_stream()
+    parsed.log_fields.device, parsed.log_fields.stream = config.device_id, stream
     stop = _stop_on_signal()
     with open_board(board, config.state, parsed.light) as rig:
-        parts = Parts(rig, admitted.bundle, admitted.encoder, publisher)
+        publisher: Publisher = (
+            PrintingPublisher(config.device_id, sys.stdout)
+            if parsed.print
+            else _uplink(config, board, admitted.bundle, stream)
+        )
+        notifier = Notifier.from_environment(os.environ)
+        watchdog = watchdog_for(
+            os.environ,
+            notifier,
+            MonotonicClock(),
+            scan_interval_s=config.interval_s,
+            way_out_is_alive=lambda: publisher.way_out().is_alive,
+        )
+        parts = Parts(
+            rig,
+            admitted.bundle,
+            admitted.encoder,
+            publisher,
+            stream=stream,
+            notifier=notifier,
+            watchdog=watchdog,
+        )
         Service(config, parts).run(stop, parsed.scans)
     return 0
+
+
+def _uplink(config: AppConfig, board: Board, bundle: Bundle, stream: str) -> Uplink:
+    clock = MonotonicClock()
+    outbox = open_outbox(config, stream, clock=clock, wall_clock=SystemWallClock())
+    return Uplink(config, outbox, _announcement(config, board, bundle), clock=clock)
+
+
+def _announcement(config: AppConfig, board: Board, bundle: Bundle) -> Discovery | None:
+    """What Home Assistant is told: the attributes that leave, and no other."""
+    settings = config.home_assistant
+    if not settings.enabled:
+        return None
+    card = DeviceCard(
+        config.device_id,
+        settings.name or config.device_id,
+        "LSI single-pixel",
+        bundle.manifest.d,
+        version("lsi-edge"),
+        board.name,
+    )
+    names = disclosed_names(bundle, config.policy.narrowed(bundle.allowed))
+    return discovery(card, names, heartbeat_s=config.live.heartbeat_s, prefix=settings.prefix)
 
 
 def _show_config(parsed: argparse.Namespace) -> int:

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from edge_app.debounce import Quorum
 from edge_app.device_rig import DEFAULT_STATE
 from edge_app.environment import overridden
+from edge_app.home_assistant import DEFAULT_PREFIX, HEARTBEAT_S
+from edge_app.live_state import LiveRules
+from edge_app.visits import VisitRules
 from lsi.attributes import ATTR_LITE
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import AppConfigError
@@ -31,12 +35,22 @@ class TrustSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HomeAssistantSettings:
+    """Whether and how the sensor appears there by itself; ``name`` is the device id by default."""
+
+    enabled: bool = True
+    name: str | None = None
+    prefix: str = DEFAULT_PREFIX
+
+
+@dataclass(frozen=True, slots=True)
 class AppConfig:
     """What the service needs to know. Paths are absolute.
 
     ``board`` is the name of a shipped board or a path that ends in ``.toml``.
     ``state`` is the folder of what the device keeps: key, calibration.
-    ``interval_s`` is the pause between the starts of two scans.
+    ``interval_s`` is the pause between the starts of two scans. With ``every_scan`` each scan is told
+    as it is, without debouncing: for benches.
     """
 
     device_id: str
@@ -46,6 +60,10 @@ class AppConfig:
     policy: DisclosurePolicy
     interval_s: float
     state: Path = DEFAULT_STATE
+    every_scan: bool = False
+    live: LiveRules = field(default_factory=LiveRules)
+    visits: VisitRules = field(default_factory=VisitRules)
+    home_assistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)
     trust: TrustSettings = field(default_factory=TrustSettings)
 
 
@@ -79,9 +97,29 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> AppConfi
         ),
         policy=DisclosurePolicy(frozenset(document.get("policy", {}).get("attributes", ATTR_LITE))),
         state=_resolve(document.get("state", str(DEFAULT_STATE)), path.parent),
+        every_scan=document.get("live", {}).get("every_scan", False),
+        live=_live(document.get("live", {})),
+        visits=_visits(document),
+        home_assistant=HomeAssistantSettings(**document.get("home_assistant", {})),
         interval_s=float(document.get("scan", {}).get("interval_s", DEFAULT_INTERVAL_S)),
         trust=_trust(document.get("trust", {}), path.parent),
     )
+
+
+def _live(document: Mapping[str, Any]) -> LiveRules:
+    return LiveRules(float(document.get("heartbeat_s", HEARTBEAT_S)), _quorum(document))
+
+
+def _visits(document: Mapping[str, Any]) -> VisitRules:
+    section = document.get("visits", {})
+    times = {key: float(section[key]) for key in ("absence_s", "update_s") if key in section}
+    interval_s = float(document.get("scan", {}).get("interval_s", DEFAULT_INTERVAL_S))
+    return VisitRules(_quorum(section), **times).at_interval(interval_s)
+
+
+def _quorum(document: Mapping[str, Any]) -> Quorum:
+    default = Quorum()
+    return Quorum(document.get("agree", default.agree), document.get("of", default.of))
 
 
 def _board(board: str, base: Path) -> str:

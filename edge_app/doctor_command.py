@@ -5,6 +5,7 @@ import json
 
 from edge_app.doctor import Finding, Verdict, diagnose, is_healthy, to_document
 from edge_app.doctor_facts import HostFacts, host_facts
+from edge_app.doctor_tls_command import add_doctor_tls
 from firmware.board import Board, find_board
 
 _SIGNS = {Verdict.OK: "ok", Verdict.WARNING: "warning", Verdict.PROBLEM: "PROBLEM"}
@@ -22,6 +23,7 @@ def add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--board", metavar="NAME_OR_FILE", help="check what this board needs (default: a survey)"
     )
     doctor.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    add_doctor_tls(doctor.add_subparsers(metavar="tls"))
     doctor.set_defaults(command=doctor_command)
 
 

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from lsi.attributes import NAME
+from lsi.command_documents import UpdateCommand
 from lsi.errors import ConfigError, PayloadError
 from lsi.topics import DEVICE_ID, RETAINED, ROOT, Kind, Topic
 
@@ -36,7 +37,6 @@ DEVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,47}")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{1,32}(/[A-Za-z0-9_-]{1,32}){0,3}")
 _TEXT: Final = re.compile(r"[ -~]{1,64}")
 _PAGE: Final = re.compile(r"https?://[!-~]{1,200}")
-_VERSION: Final = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}")
 
 _YES_NO: Final = "{{ {true:'ON',false:'OFF'}.get(%s,'None') }}"
 """``None`` makes an entity "unknown": neither a missing nor a null value is a "no"."""
@@ -56,12 +56,6 @@ class Platform(StrEnum):
     BINARY_SENSOR = "binary_sensor"
     SENSOR = "sensor"
     UPDATE = "update"
-
-
-class UpdateCommand(StrEnum):
-    """The words that ``cmd/update`` knows."""
-
-    INSTALL = "INSTALL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,60 +204,6 @@ def update_command_topic(device_id: str) -> str:
 def retained_topics(device_id: str) -> frozenset[str]:
     """Every topic under ``lsi/v1`` on which the device leaves a retained message."""
     return frozenset({*(str(Topic(device_id, kind)) for kind in RETAINED), update_topic(device_id)})
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateState:
-    """What the update entity shows: MAJOR.MINOR.PATCH of the running and of the staged bundle.
-
-    Equal versions: nothing to install. ``percentage`` (0 to 100) only while ``in_progress``.
-
-    Raises:
-        PayloadError: Something for which core would drop the message.
-    """
-
-    installed: str
-    latest: str
-    in_progress: bool = False
-    percentage: int | None = None
-    title: str | None = None
-
-    def __post_init__(self) -> None:
-        for version in (self.installed, self.latest):
-            if not _VERSION.fullmatch(version):
-                raise PayloadError(f"Bundle version {version[:16]!r}.", hint="MAJOR.MINOR.PATCH.")
-        if self.percentage is not None and not (self.in_progress and 0 <= self.percentage <= 100):  # noqa: PLR2004 - per cent
-            raise PayloadError("A percentage outside 0 to 100, or of nothing in progress.")
-        if self.title is not None and not _TEXT.fullmatch(self.title):
-            raise PayloadError("An unusable title of a bundle.", hint="up to 64 printable ASCII characters.")
-
-    def encode(self) -> bytes:
-        """Compact JSON with keys that core knows: any other and it drops the message.
-
-        Both versions, progress and percentage are always there: core keeps the last value of a missing key.
-        """
-        document = {
-            "installed_version": self.installed,
-            "latest_version": self.latest,
-            "in_progress": self.in_progress,
-            "update_percentage": self.percentage,
-        }
-        if self.title is not None:
-            document["title"] = self.title
-        return json.dumps(document, separators=(",", ":")).encode()
-
-
-def parse_update_command(payload: bytes) -> UpdateCommand:
-    """Read what came on ``cmd/update``: a bare word, not JSON.
-
-    Raises:
-        PayloadError: Any other bytes.
-    """
-    try:
-        return UpdateCommand(payload.decode("ascii"))
-    except ValueError as cause:
-        found = f"cmd/update of {len(payload)} bytes is none of its words."
-        raise PayloadError(found, hint=f"the bare word {UpdateCommand.INSTALL}, no JSON.") from cause
 
 
 def _root(card: DeviceCard) -> dict[str, Any]:

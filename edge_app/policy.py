@@ -1,10 +1,14 @@
 """The one function that turns results into something that may leave."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from lsi.attributes import AttributeLogits
 from lsi.disclosure import DisclosurePolicy
 from lsi.payload import AttributePayload
+
+Disclosed: TypeAlias = AttributePayload
+"""What the policy lets out of one scan, named for those who may not build one."""
 
 
 @dataclass(frozen=True, slots=True)

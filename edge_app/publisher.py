@@ -1,27 +1,65 @@
-"""``Publisher``: the only way out of the device."""
+"""``Publisher``: the only way out of the device, and the way in for commands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TextIO
 
-from lsi.topics import QOS, RETAINED, Availability, Kind, Topic
-from transport.broker import BrokerAddress, Message
-from transport.mqtt import LinkEvents, MqttLink
+from edge_app.command_replies import Handler
+from edge_app.outbox_records import OutboxStatus
+from lsi.command_documents import Command
+from lsi.topics import QOS, RETAINED, Kind, Topic
+from transport.broker import Message
+
+Greeting = Callable[[], Sequence[tuple[Kind, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """How the way out is, for ``health`` and the watchdog.
+
+    ``is_alive``: the connection does its rounds, or the outbox takes what cannot leave now.
+    """
+
+    reconnects: int = 0
+    is_in_conflict: bool = False
+    is_alive: bool = True
+    outbox: OutboxStatus | None = None
+    highest: Mapping[str, int] | None = None
 
 
 class Publisher(Protocol):
-    """Sends payloads of one device; live state is dropped while there is no broker."""
+    """Sends payloads of one device. Live state is dropped while there is no broker, records are kept."""
 
-    def open(self, greeting: Callable[[], Sequence[tuple[Kind, bytes]]]) -> None:
+    def open(self, greeting: Greeting) -> None:
         """Begin. ``greeting`` gives what to send after every connect, before "online"."""
         ...
 
     def publish(self, kind: Kind, payload: bytes) -> bool:
-        """Send now, or return ``False``."""
+        """Send live state now, or return ``False``."""
         ...
 
-    @property
-    def reconnects(self) -> int:
-        """Connections made after the first."""
+    def record(self, kind: Kind, payload_of: Callable[[int], bytes]) -> None:
+        """Keep a record until the broker has it; ``payload_of`` makes it for its ``seq``."""
+        ...
+
+    def reply(self, message: Message) -> None:
+        """Send the answer to a command, where there is a connection."""
+        ...
+
+    def received(self) -> Sequence[Message]:
+        """Commands that came since the last call, in order."""
+        ...
+
+    def handlers(self) -> Mapping[Command, Handler]:
+        """Commands that the way out carries out by itself."""
+        ...
+
+    def serve(self) -> bool:
+        """Send what has become due; whether ``attr`` and ``health`` are to be sent again now."""
+        ...
+
+    def way_out(self) -> WayOut:
+        """How the way out is now."""
         ...
 
     def close(self) -> None:
@@ -34,60 +72,15 @@ def message_of(device_id: str, kind: Kind, payload: bytes) -> Message:
     return Message(str(Topic(device_id, kind)), payload, QOS[kind], kind in RETAINED)
 
 
-class MqttPublisher:
-    """Publishes over one ``MqttLink``; the broker says "offline" when the link is lost."""
-
-    def __init__(self, broker: BrokerAddress, device_id: str) -> None:
-        self._broker = broker
-        self._device_id = device_id
-        self._link: MqttLink | None = None
-
-    def open(self, greeting: Callable[[], Sequence[tuple[Kind, bytes]]]) -> None:
-        """Connect in the background."""
-
-        def messages() -> list[Message]:
-            # "online" goes last: who reads it finds everything else already there.
-            return [*(self._message(*item) for item in greeting()), self._availability(Availability.ONLINE)]
-
-        self._link = MqttLink(
-            self._broker,
-            self._device_id,
-            will=self._availability(Availability.OFFLINE),
-            events=LinkEvents(greeting=messages),
-        )
-        self._link.start()
-
-    def publish(self, kind: Kind, payload: bytes) -> bool:
-        """Send now, or return ``False``."""
-        return self._link is not None and self._link.publish(self._message(kind, payload))
-
-    @property
-    def reconnects(self) -> int:
-        """Connections made after the first."""
-        return 0 if self._link is None else self._link.reconnects
-
-    def close(self) -> None:
-        """Say "offline" and disconnect."""
-        if self._link is not None:
-            self._link.stop([self._availability(Availability.OFFLINE)])
-
-    def _message(self, kind: Kind, payload: bytes) -> Message:
-        return message_of(self._device_id, kind, payload)
-
-    def _availability(self, availability: Availability) -> Message:
-        return self._message(Kind.AVAILABILITY, availability.encode())
-
-
 class PrintingPublisher:
     """Writes what would leave, one line per message, instead of sending it."""
-
-    reconnects = 0
 
     def __init__(self, device_id: str, stream: TextIO) -> None:
         self._device_id = device_id
         self._stream = stream
+        self._records = 0
 
-    def open(self, greeting: Callable[[], Sequence[tuple[Kind, bytes]]]) -> None:
+    def open(self, greeting: Greeting) -> None:
         """Write the greeting."""
         for kind, payload in greeting():
             self.publish(kind, payload)
@@ -96,6 +89,30 @@ class PrintingPublisher:
         """Write one line: topic, blank, payload."""
         print(Topic(self._device_id, kind), payload.decode(), file=self._stream, flush=True)
         return True
+
+    def record(self, kind: Kind, payload_of: Callable[[int], bytes]) -> None:
+        """Write it at once."""
+        self._records += 1
+        self.publish(kind, payload_of(self._records))
+
+    def reply(self, message: Message) -> None:
+        """Nobody asked."""
+
+    def received(self) -> Sequence[Message]:
+        """Nobody asks."""
+        return ()
+
+    def handlers(self) -> Mapping[Command, Handler]:
+        """None."""
+        return {}
+
+    def serve(self) -> bool:
+        """Nothing becomes due."""
+        return False
+
+    def way_out(self) -> WayOut:
+        """Always open."""
+        return WayOut()
 
     def close(self) -> None:
         """Nothing to end."""

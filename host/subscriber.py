@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from lsi.errors import PayloadError
+from lsi.events import EventPayload
 from lsi.payload import AttributePayload
 from lsi.status import HealthPayload, InfoPayload
 from lsi.topics import Availability, Kind, Topic
+from lsi.update_state import UpdateState
 from transport.broker import Message
 
-Content = AttributePayload | InfoPayload | HealthPayload | Availability
+Content = AttributePayload | EventPayload | InfoPayload | HealthPayload | UpdateState | Availability
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def read_message(message: Message) -> Received | Rejected:
         content = _READERS[topic.kind](message.payload)
     except PayloadError as error:
         return Rejected(message.topic, size_bytes, error.found)
-    if not isinstance(content, Availability) and content.device_id != topic.device_id:
+    if not isinstance(content, Availability | UpdateState) and content.device_id != topic.device_id:
         return Rejected(message.topic, size_bytes, "names another device than its topic")
     return Received(topic, size_bytes, message.retain, content)
 
@@ -59,4 +61,6 @@ _READERS: Final[dict[Kind, Callable[[bytes], Content]]] = {
     Kind.INFO: InfoPayload.decode,
     Kind.ATTR: AttributePayload.decode,
     Kind.HEALTH: HealthPayload.decode,
+    Kind.EVENT: EventPayload.decode,
+    Kind.UPDATE: UpdateState.decode,
 }

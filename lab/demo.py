@@ -125,10 +125,12 @@ def _device(text: str, folder: Path, log: IO[bytes]) -> Iterator[subprocess.Pope
 def _config(settings: DemoSettings, signed: SignedCopy, broker: LoopbackBroker) -> str:
     return (
         f'device_id = "{DEVICE_ID}"\n'
-        f'board = "{SIMULATED_BOARD}"\n'
+        f'board = "{SIMULATED_BOARD}"\nstate = "state"\n'
         f"bundle = {json.dumps(str(signed.bundle))}\n"
         f'mqtt = {{ host = "{broker.host}", port = {broker.port}, tls = {{ mode = "off" }} }}\n'
         f"scan = {{ interval_s = {settings.interval_s} }}\n"
+        "live = { every_scan = true }\n"
+        "home_assistant = { enabled = false }\n"
         f"trust = {{ keys = [{json.dumps(str(signed.public_key))}] }}\n"
     )
 

@@ -127,6 +127,12 @@ class RigCalibrationError(ConfigError):
     exit_code = 27
 
 
+class CertificateError(ConfigError):
+    """A certificate that may not be used."""
+
+    exit_code = 29
+
+
 class SelftestError(LsiError):
     """The rig is not within the limits of its board file."""
 

@@ -46,7 +46,7 @@ ADVICE: Final = {
     Problem.COPROCESSOR: "check the USB cable of the co-processor, then power-cycle it.",
     Problem.MODULATOR_OR_CONVERTER: "check power and cable of DMD controller and converter.",
     Problem.SCAN_FAILED: "read the log of the device.",
-    Problem.CLIENT_ID_CONFLICT: "find the other client with this id and give it an id and a certificate of its own.",
+    Problem.CLIENT_ID_CONFLICT: "give the other client with this id an id and a certificate of its own.",
     Problem.OUTBOX: "free the disk of the device, or mount it writable; records are lost until then.",
 }
 """What to try, for each problem."""

@@ -14,7 +14,21 @@ from jsonschema.protocols import Validator
 
 from lsi.errors import LsiError, PayloadError
 
-SCHEMA_NAMES: Final = ("attr", "info", "health", "manifest", "board", "app-config", "rig-calibration")
+SCHEMA_NAMES: Final = (
+    "attr",
+    "info",
+    "health",
+    "event",
+    "ack",
+    "command-rebirth",
+    "command-replay",
+    "command-identify",
+    "command-pause",
+    "manifest",
+    "board",
+    "app-config",
+    "rig-calibration",
+)
 MAX_REASONS: Final = 5
 
 ATTR_SCHEMA_ID: Final = "lsi.attr/1"
@@ -89,6 +103,12 @@ _HINTS: Final = {
     "attr": "a publisher of the same major version.",
     "info": "a publisher of the same major version.",
     "health": "a publisher of the same major version.",
+    "event": "a publisher of the same major version.",
+    "ack": "a publisher of the same major version.",
+    "command-rebirth": "docs/reference/commands.md.",
+    "command-replay": "docs/reference/commands.md.",
+    "command-identify": "docs/reference/commands.md.",
+    "command-pause": "docs/reference/commands.md.",
     "manifest": "fetch or export the bundle again.",
     "board": "compare the file with hardware/boards/sim-mcp3208.toml.",
     "app-config": "compare the file with docs/reference/configuration.md.",

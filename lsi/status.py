@@ -1,6 +1,7 @@
 """What a sensor says about itself: ``InfoPayload`` (retained) and ``HealthPayload``."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from lsi.problems import Problem
 from lsi.schema import (
@@ -76,11 +77,23 @@ class InfoPayload:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """Records on the device: waiting for the broker, kept for a replay, refused, lost since the start."""
+
+    rows: int
+    kept: int
+    dead: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
 class HealthPayload:
     """Whether the sensor works, as codes and counters. Holds nothing of the scene.
 
     ``mirror_duty`` is the part of the time (0 to 1) that the least and the most used mirrors
-    were on, from masks and times alone; ``None`` before the first scan.
+    were on, from masks and times alone; ``None`` before the first scan. ``infer_ms`` is the median
+    of the last inferences. ``highest`` is the highest ``seq`` of each stream that is still known:
+    a reader finds gaps and tails with it.
     """
 
     device_id: str
@@ -90,6 +103,9 @@ class HealthPayload:
     scans_failed: int
     reconnects: int
     mirror_duty: tuple[float, float] | None = None
+    infer_ms: float | None = None
+    outbox: Backlog | None = None
+    highest: Mapping[str, int] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``health``."""
@@ -105,6 +121,12 @@ class HealthPayload:
         }
         if self.mirror_duty is not None:
             document["mirror_duty"] = [round(duty, 3) for duty in self.mirror_duty]
+        if self.infer_ms is not None:
+            document["infer_ms"] = {"p50": round(self.infer_ms, 3)}
+        if self.outbox is not None:
+            document["outbox"] = asdict(self.outbox)
+        if self.highest:
+            document["highest"] = dict(self.highest)
         return encode_document(document)
 
     @classmethod
@@ -123,4 +145,7 @@ class HealthPayload:
             scans_failed=document["scans_failed"],
             reconnects=document["reconnects"],
             mirror_duty=tuple(document["mirror_duty"]) if "mirror_duty" in document else None,
+            infer_ms=document["infer_ms"]["p50"] if "infer_ms" in document else None,
+            outbox=Backlog(**document["outbox"]) if "outbox" in document else None,
+            highest=document.get("highest", {}),
         )

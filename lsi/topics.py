@@ -16,6 +16,8 @@ class Kind(StrEnum):
     INFO = "info"
     ATTR = "attr"
     HEALTH = "health"
+    EVENT = "event"
+    UPDATE = "update"
 
 
 class Availability(StrEnum):
@@ -25,10 +27,17 @@ class Availability(StrEnum):
     OFFLINE = "offline"
 
 
-RETAINED: Final = frozenset({Kind.AVAILABILITY, Kind.INFO})
+RETAINED: Final = frozenset({Kind.AVAILABILITY, Kind.INFO, Kind.UPDATE})
 """Attribute values are never retained: they would be personal data without an owner."""
 
-QOS: Final = {Kind.AVAILABILITY: 1, Kind.INFO: 1, Kind.ATTR: 1, Kind.HEALTH: 0}
+QOS: Final = {
+    Kind.AVAILABILITY: 1,
+    Kind.INFO: 1,
+    Kind.ATTR: 1,
+    Kind.HEALTH: 0,
+    Kind.EVENT: 1,
+    Kind.UPDATE: 1,
+}
 
 
 @dataclass(frozen=True, slots=True)

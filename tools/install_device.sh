@@ -112,6 +112,7 @@ version_of_wheel() {
     version=${name#lsi_edge-}
     version=${version%%-*}
     [ "$name" = "lsi_edge-$version-py3-none-any.whl" ] || die "'$name' is no wheel of lsi-edge." "the name it was built with."
+    wheel=$(cd "$(dirname "$wheel")" && pwd)/$name
 }
 
 make_release() {
@@ -130,7 +131,7 @@ make_release() {
     "$release/bin/python" -m pip --disable-pip-version-check --quiet install "$wheel$extra" ||
         die "pip could not install the packages." "a network; for spidev without a compiler: apt install python3-spidev, then --system-packages"
     # Nothing stays that could install more.
-    "$release/bin/python" -m pip --disable-pip-version-check --quiet uninstall --yes pip
+    "$release/bin/python" -m pip --disable-pip-version-check -qq uninstall --yes pip setuptools
     echo "$digest" >"$release/.complete"
     trap - EXIT
 }

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {"lsi", "transport", "firmware", "edge_app", "hardware"}
-SUFFIXES = {".py", ".typed", ".json", ".toml", ".rules", ".txt", ".svg"}
+SUFFIXES = {".py", ".typed", ".json", ".toml", ".rules", ".txt", ".svg", ".service", ".conf"}
 
 
 def build_wheel(tree: Path, out: Path) -> Path:

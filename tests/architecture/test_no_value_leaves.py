@@ -136,9 +136,9 @@ class TestTheFenceGoesRed:
     def _leak(self, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
         original = Service._publish
 
-        def leaking(service: Service, measurement: Measurement) -> None:
+        def leaking(service: Service, seq: int, measurement: Measurement) -> None:
             getattr(self, request.param)(measurement.values)
-            original(service, measurement)
+            original(service, seq, measurement)
 
         monkeypatch.setattr(Service, "_publish", leaking)
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_app.home_assistant import UpdateState, discovery
+from edge_app.home_assistant import discovery
 from lsi.attributes import ATTR_LITE
 from lsi.problems import Problem
 from lsi.status import HealthPayload
+from lsi.update_state import UpdateState
 from tests.contracts.home_assistant_rules import (
     discovery_faults,
     render,

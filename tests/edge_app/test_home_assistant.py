@@ -8,18 +8,16 @@ from hypothesis import strategies as st
 from edge_app.home_assistant import (
     MAX_DISCOVERY_BYTES,
     Discovery,
-    UpdateCommand,
-    UpdateState,
     discovery,
     discovery_payload,
     discovery_topic,
     encode_discovery,
-    parse_update_command,
     retained_topics,
     slug,
 )
 from lsi.attributes import ATTR_LITE
 from lsi.errors import ConfigError, PayloadError
+from lsi.update_state import UpdateState
 from tests.edge_app.home_assistant_cards import ATTR_LITE_NAMES, card
 
 SMILING: dict[str, Any] = {
@@ -230,16 +228,3 @@ def test_an_update_that_core_would_drop_is_refused(
 ) -> None:
     with pytest.raises(PayloadError):
         UpdateState(*versions, **rest)  # type: ignore[arg-type] # wrong values on purpose
-
-
-def test_install_is_a_bare_word() -> None:
-    assert parse_update_command(b"INSTALL") is UpdateCommand.INSTALL
-
-
-@pytest.mark.parametrize(
-    "payload", [b"", b"install", b'"INSTALL"', b'{"x":1}', b"INSTALL\n", b"\xff", b"A" * 9999]
-)
-def test_anything_else_is_refused_without_repeating_it(payload: bytes) -> None:
-    with pytest.raises(PayloadError, match="bare word INSTALL") as refused:
-        parse_update_command(payload)
-    assert len(str(refused.value)) < 120

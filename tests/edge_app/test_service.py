@@ -1,7 +1,7 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_app.command_replies import Handler
 from edge_app.config import AppConfig
+from edge_app.publisher import WayOut
 from edge_app.service import Parts, Service
 from firmware.board import Board, find_board
 from firmware.factory import Rig, open_rig
@@ -17,6 +19,7 @@ from firmware.sim.light import LightSequence
 from firmware.stepped import SteppedAcquisition
 from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle, parse_bundle
+from lsi.command_documents import Command
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import DisclosureError, ShapeMismatchError
 from lsi.manifest import canonical_json
@@ -25,12 +28,11 @@ from lsi.payload import AttributePayload
 from lsi.status import HealthPayload, InfoPayload
 from lsi.topics import Kind
 from tests.bundles import small_bundle
-from transport.broker import BrokerAddress
+from transport.broker import BrokerAddress, Message
 
 BOARD = find_board("sim-mcp3208")
-CONFIG = AppConfig(
-    "hall1", BOARD.name, Path("b.lsib"), BrokerAddress("127.0.0.1", 1883, None), DisclosurePolicy(), 0.0
-)
+BROKER = BrokerAddress("127.0.0.1", 1883, None)
+CONFIG = AppConfig("hall1", BOARD.name, Path("b.lsib"), BROKER, DisclosurePolicy(), 0.0, every_scan=True)
 BRIGHT = np.full((64, 64), 0.5, np.float32)
 GLARE = np.full((64, 64), 9.0, np.float32)
 BLACK = np.zeros((64, 64), np.float32)
@@ -42,8 +44,11 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.sent: list[tuple[Kind, bytes]] = []
         self.online = True
-        self.reconnects = 0
         self.closed = False
+        self.records = 0
+        self.inbox: list[Message] = []
+        self.replies: list[Message] = []
+        self.owes_state = False
 
     def open(self, greeting: Callable[[], Sequence[tuple[Kind, bytes]]]) -> None:
         self.sent += greeting()
@@ -52,6 +57,27 @@ class RecordingPublisher:
         if self.online:
             self.sent.append((kind, payload))
         return self.online
+
+    def record(self, kind: Kind, payload_of: Callable[[int], bytes]) -> None:
+        self.records += 1
+        self.sent.append((kind, payload_of(self.records)))
+
+    def reply(self, message: Message) -> None:
+        self.replies.append(message)
+
+    def received(self) -> Sequence[Message]:
+        messages, self.inbox = self.inbox, []
+        return messages
+
+    def handlers(self) -> Mapping[Command, Handler]:
+        return {}
+
+    def serve(self) -> bool:
+        owed, self.owes_state = self.owes_state, False
+        return owed
+
+    def way_out(self) -> WayOut:
+        return WayOut()
 
     def close(self) -> None:
         self.closed = True

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(os.environ.get("RUN_GUEST_SUITE") != "1", reason="slow: set RUN_GUEST_SUITE=1 to boot the guest")
+@pytest.mark.skipif(os.environ.get("RUN_GUEST_SUITE") != "1", reason="slow: RUN_GUEST_SUITE=1 boots it")
 def test_real_hidapi_gpiod_and_rpi_lgpio_pass_over_a_real_kernel() -> None:
     suite = subprocess.run(
         [ROOT / "tools/guest_suite.sh", sys.executable],

@@ -91,6 +91,7 @@ def test_the_device_runs_on_it(signed: SignedCopy, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(
         f'device_id = "old1"\nboard = "sim-mcp3208"\nbundle = "{signed.bundle}"\n'
+        'state = "state"\nlive = {every_scan = true}\n'
         f'[mqtt]\nhost = "127.0.0.1"\ntls = {{mode = "off"}}\n[trust]\nkeys = ["{signed.public_key}"]\n'
     )
     command = [str(PYTHON), "-m", "edge_app.cli", "run", "--config", str(config), "--print", "--scans", "2"]

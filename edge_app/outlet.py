@@ -1,0 +1,210 @@
+"""What becomes of a scan once the policy has spoken: live state, visits, health, answers to commands."""
+
+import logging
+import statistics
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+from edge_app.command_replies import Handler, acting, pausing
+from edge_app.commands import Commands
+from edge_app.config import AppConfig
+from edge_app.live_state import LiveState
+from edge_app.policy import Disclosed
+from edge_app.publisher import Publisher, WayOut
+from edge_app.visits import Visits
+from firmware.interfaces import Clock
+from firmware.rig import Rig
+from lsi.bundle import Bundle
+from lsi.command_documents import Command
+from lsi.disclosure import DisclosurePolicy
+from lsi.errors import LsiError
+from lsi.problems import ADVICE, Problem, problem_of
+from lsi.status import Backlog, HealthPayload, InfoPayload
+from lsi.topics import Kind
+from lsi.units import NS_PER_S
+from lsi.update_state import UpdateState
+
+logger = logging.getLogger(__name__)
+
+HEALTH_PERIOD_NS: Final = 60 * NS_PER_S
+INFERENCES: Final = 64
+"""Of so many the median time is told."""
+MAX_STREAMS: Final = 8
+"""Of so many starts health tells the highest seq, the latest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What every payload of one start has in common."""
+
+    config: AppConfig
+    bundle: Bundle
+    rig: Rig
+    policy: DisclosurePolicy
+    stream: str
+
+
+class Outlet:
+    """Tells what the policy lets out. Not safe for two threads at once, but for :meth:`greeting`.
+
+    Args:
+        told: Who tells.
+        publisher: The way out.
+        clock: Monotonic time.
+        pause: Called with the seconds for which no scan shall be made; 0 ends a pause.
+    """
+
+    def __init__(self, told: Told, publisher: Publisher, clock: Clock, pause: Callable[[int], None]) -> None:
+        self._told = told
+        self._publisher = publisher
+        self._clock = clock
+        self._live = LiveState(told.config.live, clock=clock)
+        self._visits = Visits(told.config.visits, clock=clock)
+        self._commands = Commands(told.config.device_id, told.stream, self._handlers(pause), clock=clock)
+        self._scans = 0
+        self._failed = 0
+        self._infer_ms: deque[float] = deque(maxlen=INFERENCES)
+        self._problems: frozenset[Problem] = frozenset()
+        self._health_sent_ns = clock.now_ns()
+
+    def greeting(self) -> Sequence[tuple[Kind, bytes]]:
+        """What goes out after every connect, before "online"."""
+        messages = [(Kind.INFO, self._info().encode()), (Kind.HEALTH, self._health().encode())]
+        messages.append((Kind.UPDATE, self._update().encode()))
+        current = None if self._told.config.every_scan else self._live.current()
+        return messages if current is None else [*messages, (Kind.ATTR, current.encode())]
+
+    def tell(self, payload: Disclosed) -> bool:
+        """Tell what one scan gave, where that is due; whether something was sent."""
+        self._scans = payload.seq
+        self._infer_ms.append(payload.infer_ms)
+        self._set_problem(None)
+        for event in self._visits.scan(payload):
+            self._publisher.record(Kind.EVENT, event.encode_as)
+        if self._told.config.every_scan:
+            return self._publisher.publish(Kind.ATTR, payload.encode())
+        due = self._live.scan(payload)
+        if due is None or not self._publisher.publish(Kind.ATTR, due.encode()):
+            return False
+        self._live.sent(due)
+        return True
+
+    def miss(self, seq: int, error: LsiError) -> None:
+        """Tell that scan number ``seq`` gave nothing, and why."""
+        self._scans = seq
+        self._failed += 1
+        self._set_problem(error)
+        self.rest()
+
+    def rest(self) -> None:
+        """No scan was made or none worked: a visit may be over all the same."""
+        for event in self._visits.tick():
+            self._publisher.record(Kind.EVENT, event.encode_as)
+
+    def serve(self) -> None:
+        """Answer commands, tell Home Assistant what it is owed, and health when it is due."""
+        for message in self._publisher.received():
+            reply = self._commands.handle(message)
+            if reply is not None:
+                self._publisher.reply(reply)
+        if self._publisher.serve():
+            self._tell_again()
+        elif self._clock.now_ns() - self._health_sent_ns >= HEALTH_PERIOD_NS:
+            self._publish_health()
+
+    def close(self) -> None:
+        """End an open visit."""
+        for event in self._visits.close():
+            self._publisher.record(Kind.EVENT, event.encode_as)
+
+    def _handlers(self, pause: Callable[[int], None]) -> Mapping[Command, Handler]:
+        own = {
+            Command.REBIRTH: acting(self._tell_again),
+            Command.IDENTIFY: acting(_identify),
+            Command.PAUSE: pausing(pause),
+        }
+        return {**self._publisher.handlers(), **own}
+
+    def _tell_again(self) -> None:
+        self._health_sent_ns = self._clock.now_ns()
+        for kind, payload in self.greeting():
+            self._publisher.publish(kind, payload)
+
+    def _set_problem(self, error: LsiError | None) -> None:
+        problems = frozenset() if error is None else frozenset({problem_of(error)})
+        if problems == self._problems:
+            return
+        self._problems = problems
+        if error is None:
+            logger.info("Scans work again.")
+        else:
+            logger.warning("Scan %d was dropped: %s", self._scans, error.found)
+            logger.warning("Try: %s", error.hint or ADVICE[problem_of(error)])
+        self._publish_health()
+
+    def _publish_health(self) -> None:
+        self._health_sent_ns = self._clock.now_ns()
+        self._publisher.publish(Kind.HEALTH, self._health().encode())
+
+    def _health(self) -> HealthPayload:
+        told, way_out = self._told, self._publisher.way_out()
+        return HealthPayload(
+            device_id=told.config.device_id,
+            stream=told.stream,
+            problems=self._problems | _problems_of(way_out),
+            scans=self._scans,
+            scans_failed=self._failed,
+            reconnects=way_out.reconnects,
+            mirror_duty=told.rig.duty.extremes,
+            infer_ms=statistics.median(self._infer_ms) if self._infer_ms else None,
+            outbox=_backlog_of(way_out),
+            highest=dict(list((way_out.highest or {}).items())[-MAX_STREAMS:]),
+        )
+
+    def _info(self) -> InfoPayload:
+        told = self._told
+        manifest, board = told.bundle.manifest, told.rig.board
+        return InfoPayload(
+            device_id=told.config.device_id,
+            stream=told.stream,
+            software=version("lsi-edge"),
+            board=board.name,
+            simulated=board.simulated,
+            mode=told.policy.mode,
+            policy=told.policy.digest[:8],
+            attributes=disclosed_names(told.bundle, told.policy),
+            d=manifest.d,
+            bundle_name=manifest.name,
+            bundle_version=manifest.version,
+            bundle_id=manifest.short_id,
+        )
+
+    def _update(self) -> UpdateState:
+        running = self._told.bundle.manifest.version
+        return UpdateState(running, running)
+
+
+def disclosed_names(bundle: Bundle, policy: DisclosurePolicy) -> tuple[str, ...]:
+    """Attributes that ``policy`` lets out, of those that ``bundle`` answers."""
+    return tuple(name for name in bundle.attributes.names if name in policy.allowed)
+
+
+def _identify() -> None:
+    logger.warning("This is the sensor that was asked to identify itself.")
+
+
+def _problems_of(way_out: WayOut) -> frozenset[Problem]:
+    found = {Problem.CLIENT_ID_CONFLICT} if way_out.is_in_conflict else set()
+    if way_out.outbox is not None and way_out.outbox.fault is not None:
+        found.add(Problem.OUTBOX)
+    return frozenset(found)
+
+
+def _backlog_of(way_out: WayOut) -> Backlog | None:
+    status = way_out.outbox
+    if status is None:
+        return None
+    return Backlog(status.rows, status.kept, status.dead, sum(status.dropped.values()))

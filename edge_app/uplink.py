@@ -1,0 +1,171 @@
+"""``Uplink``: ``Publisher`` over MQTT, with an outbox for records, commands and Home Assistant."""
+
+import queue
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from edge_app.announced import Announced
+from edge_app.announcer import Announcer
+from edge_app.command_replies import Handler, replaying
+from edge_app.config import AppConfig
+from edge_app.drain import Drain, Outcome, Settlement
+from edge_app.home_assistant import STATUS_TOPIC, Discovery, retained_topics
+from edge_app.outbox import Outbox
+from edge_app.outbox_records import Record
+from edge_app.publisher import Greeting, WayOut, message_of
+from edge_app.replay import replay
+from edge_app.wall_clock import WallClock
+from firmware.interfaces import Clock
+from lsi.command_documents import Command, command_filter
+from lsi.schema import decode_document
+from lsi.topics import ROOT, Availability, Kind
+from transport import outgoing
+from transport.broker import LinkState, Message, MessageProperties, Session
+from transport.mqtt import LinkEvents, MqttLink
+
+OUTBOX: Final = Path("outbox/outbox.db")
+ANNOUNCED: Final = "announced.json"
+SESSION: Final = Session(will_delay_s=5, expires_s=60)
+"""A Wi-Fi that drops for a moment does not make a sensor "offline"."""
+MAX_WAITING_COMMANDS: Final = 32
+"""More than this before the next scan are dropped: who sends so many is not a person."""
+
+
+class Uplink:
+    """One connection of one device.
+
+    Args:
+        config: Broker, device id, state folder, Home Assistant.
+        outbox: Where records are kept; closed with the uplink.
+        wanted: What to announce to Home Assistant; ``None`` where it is switched off.
+        clock: Monotonic time.
+    """
+
+    def __init__(self, config: AppConfig, outbox: Outbox, wanted: Discovery | None, *, clock: Clock) -> None:
+        self._device_id = config.device_id
+        self._outbox = outbox
+        self._announcer = Announcer(
+            Announced(config.state / ANNOUNCED), wanted, retained_topics(config.device_id), clock=clock
+        )
+        self._inbox: queue.Queue[Message] = queue.Queue(MAX_WAITING_COMMANDS)
+        self._greeting: Greeting = tuple
+        self._link = MqttLink(
+            config.broker,
+            config.device_id,
+            will=self._availability(Availability.OFFLINE),
+            subscriptions=[command_filter(config.device_id), STATUS_TOPIC],
+            events=LinkEvents(greeting=self._greet, on_message=self._take, on_state=self._notice),
+            session=SESSION,
+        )
+        self._drain = Drain(
+            outbox, _LinkSender(self._link), check_record, clock=clock, message_of=record_message
+        )
+
+    def open(self, greeting: Greeting) -> None:
+        """Connect in the background; see ``Publisher``."""
+        self._greeting = greeting
+        self._drain.start()
+        self._link.start()
+
+    def publish(self, kind: Kind, payload: bytes) -> bool:
+        """Send live state now, or return ``False``; see ``Publisher``."""
+        return self._link.publish(message_of(self._device_id, kind, payload))
+
+    def record(self, kind: Kind, payload_of: Callable[[int], bytes]) -> None:
+        """Keep a record until the broker has it; see ``Publisher``."""
+        self._outbox.add(kind.value, payload_of)
+
+    def reply(self, message: Message) -> None:
+        """Send the answer to a command; see ``Publisher``."""
+        self._link.publish(message)
+
+    def received(self) -> Sequence[Message]:
+        """Commands that came since the last call; see ``Publisher``."""
+        messages = []
+        while not self._inbox.empty():
+            messages.append(self._inbox.get())
+        return messages
+
+    def handlers(self) -> Mapping[Command, Handler]:
+        """Replay is the outbox's; see ``Publisher``."""
+        return {Command.REPLAY: replaying(partial(replay, self._outbox))}
+
+    def serve(self) -> bool:
+        """What Home Assistant is owed; see ``Publisher``."""
+        return self._announcer.serve(self._link.publish)
+
+    def way_out(self) -> WayOut:
+        """How link and outbox are; see ``Publisher``."""
+        link, status = self._link, self._outbox.status()
+        is_alive = link.is_alive or status.fault is None
+        return WayOut(link.reconnects, link.is_in_conflict, is_alive, status, self._outbox.highest())
+
+    def close(self) -> None:
+        """Say "offline" and disconnect; what the broker does not have stays in the outbox."""
+        self._drain.stop()
+        self._link.stop([self._availability(Availability.OFFLINE)])
+        self._outbox.close()
+
+    def _greet(self) -> Sequence[Message]:
+        # "online" goes last: who reads it finds everything else already there.
+        return [
+            *self._announcer.connected(),
+            *(message_of(self._device_id, *item) for item in self._greeting()),
+            self._availability(Availability.ONLINE),
+        ]
+
+    def _take(self, message: Message) -> None:
+        if message.topic == STATUS_TOPIC:
+            self._announcer.heard(message)
+        elif not self._inbox.full():
+            self._inbox.put_nowait(message)
+
+    def _notice(self, state: LinkState, _reason: str) -> None:
+        if state is LinkState.ONLINE:
+            self._drain.connected()
+        else:
+            self._announcer.lost()
+
+    def _availability(self, availability: Availability) -> Message:
+        return message_of(self._device_id, Kind.AVAILABILITY, availability.encode())
+
+
+class _LinkSender:
+    """``Sender`` of the drain over the link, in the drain's words."""
+
+    def __init__(self, link: MqttLink) -> None:
+        self._link = link
+
+    def send(self, message: Message, on_settled: Callable[[Settlement], None]) -> bool:
+        def settle(outcome: outgoing.Outcome) -> None:
+            on_settled(Settlement(Outcome(outcome.settled.value), outcome.reason.lower()))
+
+        return self._link.send(message, settle)
+
+
+def open_outbox(config: AppConfig, stream: str, *, clock: Clock, wall_clock: WallClock) -> Outbox:
+    """The outbox in the state folder of the device."""
+
+    def topic_of(kind: str) -> str:
+        return f"{ROOT}/{config.device_id}/{kind}"
+
+    return Outbox(config.state / OUTBOX, stream, topic_of, clock=clock, wall_clock=wall_clock)
+
+
+def check_record(kind: str, payload: bytes) -> None:
+    """Refuse a record that is not what its kind promises, just before it leaves.
+
+    Raises:
+        PayloadError: Too long, not JSON, or against the schema of its kind.
+    """
+    decode_document(payload, kind)
+
+
+def record_message(record: Record, payload: bytes) -> Message:
+    """A record as a message: the broker forgets it when we would."""
+    properties = MessageProperties(
+        expires_s=max(1, round(record.left_s)), content_type="application/json", is_text=True
+    )
+    return Message(record.topic, payload, 1, properties=properties)
