@@ -3,6 +3,7 @@
 import argparse
 import datetime as dt
 import json
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import Final
 from edge_app.admission import Terms, admit
 from edge_app.bench_command import add_bench
 from edge_app.calibrate_command import add_calibrate
+from edge_app.certificate_watch import CertificateWatch
 from edge_app.clean_mqtt_command import add_clean_mqtt
 from edge_app.command_parts import add_light, add_simulate, open_board
 from edge_app.config import AppConfig, load_config
@@ -25,7 +27,8 @@ from edge_app.journal import set_up_logging
 from edge_app.mosquitto_config_command import add_mosquitto_config
 from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
-from edge_app.provision_command import add_provision
+from edge_app.provision_command import add_provision, utc_if_synced
+from edge_app.provisioning import DeviceIdentity, complete
 from edge_app.publisher import PrintingPublisher, Publisher
 from edge_app.rollback_app_command import add_rollback_app
 from edge_app.scan_command import add_scan
@@ -36,11 +39,13 @@ from edge_app.wall_clock import SystemWallClock
 from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.clock import MonotonicClock
 from lsi.bundle import Bundle
-from lsi.errors import LsiError
+from lsi.errors import ConfigError, LsiError
 from transport.broker import TlsSettings
 
 DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
 INTERRUPTED: Final = 130
+
+logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -147,11 +152,25 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _uplink(config: AppConfig, board: Board, bundle: Bundle, stream: str) -> Uplink:
     clock = MonotonicClock()
+    certificate = _certificate_watch(config)
     outbox = open_outbox(config, stream, clock=clock, wall_clock=SystemWallClock())
-    return Uplink(config, outbox, _announcement(config, board, bundle), clock=clock)
+    wanted = _announcement(config, board, bundle, certificate=certificate is not None)
+    return Uplink(config, outbox, wanted, clock=clock, certificate=certificate)
 
 
-def _announcement(config: AppConfig, board: Board, bundle: Bundle) -> Discovery | None:
+def _certificate_watch(config: AppConfig) -> CertificateWatch | None:
+    """Finishes a renewal that was cut off, and looks out for the next one."""
+    if config.broker.tls is None or config.broker.tls.cert_file is None:
+        return None
+    identity = DeviceIdentity.of(config)
+    try:
+        complete(identity)
+    except ConfigError as error:
+        logger.warning("A renewed certificate could not be put in place: %s", error)
+    return CertificateWatch(identity, utc_if_synced)
+
+
+def _announcement(config: AppConfig, board: Board, bundle: Bundle, *, certificate: bool) -> Discovery | None:
     """What Home Assistant is told: the attributes that leave, and no other."""
     settings = config.home_assistant
     if not settings.enabled:
@@ -165,7 +184,13 @@ def _announcement(config: AppConfig, board: Board, bundle: Bundle) -> Discovery 
         board.name,
     )
     names = disclosed_names(bundle, config.policy.narrowed(bundle.allowed))
-    return discovery(card, names, heartbeat_s=config.live.heartbeat_s, prefix=settings.prefix)
+    return discovery(
+        card,
+        names,
+        heartbeat_s=config.live.heartbeat_s,
+        certificate=certificate,
+        prefix=settings.prefix,
+    )
 
 
 def _show_config(parsed: argparse.Namespace) -> int:

@@ -161,6 +161,7 @@ class Outlet:
             mirror_duty=told.rig.duty.extremes,
             infer_ms=statistics.median(self._infer_ms) if self._infer_ms else None,
             outbox=_backlog_of(way_out),
+            certificate_expires=None if way_out.certificate is None else way_out.certificate.expires,
             highest=dict(list((way_out.highest or {}).items())[-MAX_STREAMS:]),
         )
 
@@ -200,6 +201,8 @@ def _problems_of(way_out: WayOut) -> frozenset[Problem]:
     found = {Problem.CLIENT_ID_CONFLICT} if way_out.is_in_conflict else set()
     if way_out.outbox is not None and way_out.outbox.fault is not None:
         found.add(Problem.OUTBOX)
+    if way_out.certificate is not None and way_out.certificate.is_refused:
+        found.add(Problem.CERTIFICATE)
     return frozenset(found)
 
 

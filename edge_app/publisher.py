@@ -14,6 +14,14 @@ Greeting = Callable[[], Sequence[tuple[Kind, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateState:
+    """When the client certificate ends (RFC 3339 UTC), and whether a newer one was refused."""
+
+    expires: str | None
+    is_refused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WayOut:
     """How the way out is, for ``health`` and the watchdog.
 
@@ -25,6 +33,7 @@ class WayOut:
     is_alive: bool = True
     outbox: OutboxStatus | None = None
     highest: Mapping[str, int] | None = None
+    certificate: CertificateState | None = None
 
 
 class Publisher(Protocol):

@@ -8,27 +8,32 @@ from typing import Final
 
 from edge_app.announced import Announced
 from edge_app.announcer import Announcer
+from edge_app.certificate_watch import CertificateWatch
 from edge_app.command_replies import Handler, replaying
 from edge_app.config import AppConfig
 from edge_app.drain import Drain, Outcome, Settlement
 from edge_app.home_assistant import STATUS_TOPIC, Discovery, retained_topics
 from edge_app.outbox import Outbox
 from edge_app.outbox_records import Record
-from edge_app.publisher import Greeting, WayOut, message_of
+from edge_app.publisher import CertificateState, Greeting, WayOut, message_of
 from edge_app.replay import replay
 from edge_app.wall_clock import WallClock
 from firmware.interfaces import Clock
 from lsi.command_documents import Command, command_filter
 from lsi.schema import decode_document
 from lsi.topics import ROOT, Availability, Kind
+from lsi.units import NS_PER_S
 from transport import outgoing
 from transport.broker import LinkState, Message, MessageProperties, Session
 from transport.mqtt import LinkEvents, MqttLink
+from transport.renewal import Renewal
 
 OUTBOX: Final = Path("outbox/outbox.db")
 ANNOUNCED: Final = "announced.json"
 SESSION: Final = Session(will_delay_s=5, expires_s=60)
 """A Wi-Fi that drops for a moment does not make a sensor "offline"."""
+CERTIFICATE_PERIOD_NS: Final = 10 * NS_PER_S
+"""How often the folder of new certificates is looked into."""
 MAX_WAITING_COMMANDS: Final = 32
 """More than this before the next scan are dropped: who sends so many is not a person."""
 
@@ -41,11 +46,23 @@ class Uplink:
         outbox: Where records are kept; closed with the uplink.
         wanted: What to announce to Home Assistant; ``None`` where it is switched off.
         clock: Monotonic time.
+        certificate: Looks out for a new client certificate; ``None`` where none is used.
     """
 
-    def __init__(self, config: AppConfig, outbox: Outbox, wanted: Discovery | None, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: AppConfig,
+        outbox: Outbox,
+        wanted: Discovery | None,
+        *,
+        clock: Clock,
+        certificate: CertificateWatch | None = None,
+    ) -> None:
         self._device_id = config.device_id
         self._outbox = outbox
+        self._clock = clock
+        self._certificate = certificate
+        self._certificate_due_ns = clock.now_ns()
         self._announcer = Announcer(
             Announced(config.state / ANNOUNCED), wanted, retained_topics(config.device_id), clock=clock
         )
@@ -56,7 +73,7 @@ class Uplink:
             config.device_id,
             will=self._availability(Availability.OFFLINE),
             subscriptions=[command_filter(config.device_id), STATUS_TOPIC],
-            events=LinkEvents(greeting=self._greet, on_message=self._take, on_state=self._notice),
+            events=LinkEvents(self._greet, self._take, self._notice, self._renewed),
             session=SESSION,
         )
         self._drain = Drain(
@@ -93,14 +110,18 @@ class Uplink:
         return {Command.REPLAY: replaying(partial(replay, self._outbox))}
 
     def serve(self) -> bool:
-        """What Home Assistant is owed; see ``Publisher``."""
+        """What Home Assistant is owed, and a new certificate; see ``Publisher``."""
+        self._look_for_certificate()
         return self._announcer.serve(self._link.publish)
 
     def way_out(self) -> WayOut:
         """How link and outbox are; see ``Publisher``."""
         link, status = self._link, self._outbox.status()
         is_alive = link.is_alive or status.fault is None
-        return WayOut(link.reconnects, link.is_in_conflict, is_alive, status, self._outbox.highest())
+        watch = self._certificate
+        certificate = None if watch is None else CertificateState(watch.expires, watch.refusal is not None)
+        highest = self._outbox.highest()
+        return WayOut(link.reconnects, link.is_in_conflict, is_alive, status, highest, certificate)
 
     def close(self) -> None:
         """Say "offline" and disconnect; what the broker does not have stays in the outbox."""
@@ -127,6 +148,19 @@ class Uplink:
             self._drain.connected()
         else:
             self._announcer.lost()
+
+    def _renewed(self, renewal: Renewal) -> None:
+        if self._certificate is not None:
+            self._certificate.settled(renewal)
+
+    def _look_for_certificate(self) -> None:
+        if self._certificate is None or self._clock.now_ns() < self._certificate_due_ns:
+            return
+        self._certificate_due_ns = self._clock.now_ns() + CERTIFICATE_PERIOD_NS
+        settings = self._certificate.poll()
+        if settings is not None:
+            self._link.replace_tls(settings)
+            self._link.reconnect("a new certificate")
 
     def _availability(self, availability: Availability) -> Message:
         return message_of(self._device_id, Kind.AVAILABILITY, availability.encode())

@@ -32,6 +32,7 @@ class Problem(StrEnum):
     SCAN_FAILED = "scan_failed"
     CLIENT_ID_CONFLICT = "client_id_conflict"
     OUTBOX = "outbox"
+    CERTIFICATE = "certificate"
 
 
 ADVICE: Final = {
@@ -47,6 +48,7 @@ ADVICE: Final = {
     Problem.MODULATOR_OR_CONVERTER: "check power and cable of DMD controller and converter.",
     Problem.SCAN_FAILED: "read the log of the device.",
     Problem.CLIENT_ID_CONFLICT: "give the other client with this id an id and a certificate of its own.",
+    Problem.CERTIFICATE: "read the log of the device: it says why the new certificate is not used.",
     Problem.OUTBOX: "free the disk of the device, or mount it writable; records are lost until then.",
 }
 """What to try, for each problem."""

@@ -106,6 +106,7 @@ class HealthPayload:
     infer_ms: float | None = None
     outbox: Backlog | None = None
     highest: Mapping[str, int] = field(default_factory=dict)
+    certificate_expires: str | None = None
 
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``health``."""
@@ -125,6 +126,8 @@ class HealthPayload:
             document["infer_ms"] = {"p50": round(self.infer_ms, 3)}
         if self.outbox is not None:
             document["outbox"] = asdict(self.outbox)
+        if self.certificate_expires is not None:
+            document["certificate"] = {"expires": self.certificate_expires}
         if self.highest:
             document["highest"] = dict(self.highest)
         return encode_document(document)
@@ -148,4 +151,5 @@ class HealthPayload:
             infer_ms=document["infer_ms"]["p50"] if "infer_ms" in document else None,
             outbox=Backlog(**document["outbox"]) if "outbox" in document else None,
             highest=document.get("highest", {}),
+            certificate_expires=document.get("certificate", {}).get("expires"),
         )

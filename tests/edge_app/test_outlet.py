@@ -10,7 +10,7 @@ from edge_app.home_assistant import HEARTBEAT_S
 from edge_app.outbox_records import DropReason, OutboxStatus
 from edge_app.outbox_schema import Fault
 from edge_app.outlet import HEALTH_PERIOD_NS, Outlet, Told
-from edge_app.publisher import WayOut
+from edge_app.publisher import CertificateState, WayOut
 from firmware.factory import open_rig
 from firmware.sim.clock import SimClock
 from lsi.bundle import parse_bundle
@@ -165,6 +165,7 @@ def test_home_assistant_that_was_born_gets_health_and_state_again() -> None:
     ("way_out", "problem"),
     [
         (WayOut(is_in_conflict=True), Problem.CLIENT_ID_CONFLICT),
+        (WayOut(certificate=CertificateState("2026-12-31T00:00:00Z", is_refused=True)), Problem.CERTIFICATE),
         (
             WayOut(outbox=OutboxStatus(5, 900, 2, 1, {DropReason.AGE: 3}, Fault.DISK_FULL, set_aside=False)),
             Problem.OUTBOX,
@@ -179,6 +180,8 @@ def test_what_is_wrong_with_the_way_out_is_in_health(
     desk.clock.advance(HEALTH_PERIOD_NS)
     desk.outlet.serve()
     assert desk.health.problems == {problem}
+    if way_out.certificate is not None:
+        assert desk.health.certificate_expires == "2026-12-31T00:00:00Z"
     if way_out.outbox is not None:
         assert desk.health.outbox is not None
         assert (desk.health.outbox.rows, desk.health.outbox.dropped) == (5, 3)
