@@ -23,7 +23,7 @@ def test_a_device_id_that_would_break_the_tree_is_refused(device_id: str) -> Non
 
 
 def test_attribute_values_are_never_retained() -> None:
-    assert {Kind.AVAILABILITY, Kind.INFO} == RETAINED
+    assert {Kind.AVAILABILITY, Kind.INFO, Kind.UPDATE} == RETAINED
 
 
 def test_the_subscription_covers_every_kind() -> None:
