@@ -10,7 +10,6 @@ py-spidev call per conversion (the peer).
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.chain_snr import measure as measure_snr
 from benchmarks.coproc_throughput import frame_ms, sustain
 from benchmarks.naive_erle import measure_speedup
-from benchmarks.oversampled_replay import replayed
+from benchmarks.oversampled_replay import cpu_ms, replayed
 from benchmarks.report import Figure, report
 from firmware.correction import correct
 from firmware.drivers.mcp3208 import Mcp3208Detector
@@ -32,7 +31,6 @@ from firmware.sim.clock import SimClock
 from firmware.stepped import SteppedAcquisition
 from lsi.measurement import ArmLayout, ScanPlan
 from lsi.patterns import PatternSet
-from lsi.units import NS_PER_MS
 
 MASKS: Final = 64
 SAMPLES: Final = 8
@@ -137,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _stepped(rounds: int) -> Figure:
     steps = {"ours": _ours(), "bare_messages_ms": _bare_messages(), "plain_xfer2_loop_ms": _plain_loop()}
-    times = np.array([[_ms(step) for step in steps.values()] for _ in range(rounds)])
+    times = np.array([[cpu_ms(step) for step in steps.values()] for _ in range(rounds)])
     medians = dict(zip(steps, np.median(times, axis=0).tolist(), strict=True))
     return _at_most("stepped_frame_ms", medians.pop("ours"), "ms of CPU", GOAL_STEPPED_MS, medians)
 
@@ -229,13 +227,7 @@ def _at_most(name: str, value: float, unit: str, goal: float, beside: dict[str, 
 
 
 def _median_ms(step: Callable[[], object], rounds: int) -> float:
-    return float(np.median([_ms(step) for _ in range(rounds)]))
-
-
-def _ms(step: Callable[[], object]) -> float:
-    started_ns = time.process_time_ns()
-    step()
-    return (time.process_time_ns() - started_ns) / NS_PER_MS
+    return float(np.median([cpu_ms(step) for _ in range(rounds)]))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,22 @@
 """``lsi-edge clean-mqtt``: take everything of this device back from the broker and Home Assistant."""
 
 import argparse
-import contextlib
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from edge_app.announced import MANIFEST_NAME, Manifest, Step, read_manifest, write_manifest
-from edge_app.config import AppConfig, load_config
-from edge_app.device_rig import DEFAULT_STATE
+from edge_app.config import load_config
 from edge_app.home_assistant import retained_topics
 from edge_app.rig_lock import rig_lock
+from edge_app.short_link import short_link
 from lsi.errors import ConfigError, PublishError
-from transport.broker import ADVICE, LinkState, Message
-from transport.mqtt import LinkEvents, MqttLink
+from transport.broker import Message
 from transport.outgoing import OnSettled, Outcome, Settled
 
 DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
-CONNECT_TIMEOUT_S: Final = 15.0
 ANSWER_TIMEOUT_S: Final = 10.0
 
 Send = Callable[[Message, OnSettled], bool]
@@ -39,7 +36,7 @@ def add_clean_mqtt(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
     )
     clean.add_argument(
-        "--state", type=Path, default=DEFAULT_STATE, metavar="FOLDER", help="default: %(default)s"
+        "--state", type=Path, metavar="FOLDER", help="default: the one that the configuration names"
     )
     clean.add_argument("--dry-run", action="store_true", help="say what would be removed and connect nowhere")
     clean.set_defaults(command=_clean_mqtt)
@@ -89,18 +86,17 @@ def _delivered(send: Send, step: Step) -> Outcome:
 
 def _clean_mqtt(parsed: argparse.Namespace) -> int:
     config = load_config(parsed.config)
-    path: Path = parsed.state / MANIFEST_NAME
+    state: Path = parsed.state or config.state
+    path = state / MANIFEST_NAME
     if parsed.dry_run:
         for step in _steps(path, config.device_id):
             _tell("would remove", "would clear", step)
         return 0
-    if not parsed.state.is_dir():
-        raise ConfigError(
-            f"There is no folder {parsed.state}.", hint="--state with the folder of the service."
-        )
+    if not state.is_dir():
+        raise ConfigError(f"There is no folder {state}.", hint="--state with the folder of the service.")
     # The service holds this lock; while it runs it would announce everything anew.
-    with rig_lock(parsed.state), _connected(config) as send:
-        clean(send, _steps(path, config.device_id), lambda step: _tell("removed", "cleared", step))
+    with rig_lock(state), short_link(config.broker, config.device_id) as link:
+        clean(link.send, _steps(path, config.device_id), lambda step: _tell("removed", "cleared", step))
         _write_removed(path)
     return 0
 
@@ -124,31 +120,3 @@ def _tell(removed: str, cleared: str, step: Step) -> None:
     """One line for each topic: a removal consists of two steps, of which the last is told."""
     if not step.announces:
         print(f"{removed if step.topic.endswith('/config') else cleared} {step.topic}")
-
-
-@contextlib.contextmanager
-def _connected(config: AppConfig) -> Iterator[Send]:
-    """A link with the id of the device, which is the one that the broker's rules know.
-
-    Raises:
-        PublishError: The broker is away or refuses us.
-    """
-    states: queue.SimpleQueue[tuple[LinkState, str]] = queue.SimpleQueue()
-    events = LinkEvents(on_state=lambda state, reason: states.put((state, reason)))
-    link = MqttLink(config.broker, config.device_id, events=events)
-    link.start()
-    try:
-        state, reason = _first_state(states)
-        if state is not LinkState.ONLINE:
-            found = f"Broker {config.broker} is {state} ({reason})."
-            raise PublishError(found, hint=ADVICE.get(state, "the same command again."))
-        yield link.send
-    finally:
-        link.stop()
-
-
-def _first_state(states: "queue.SimpleQueue[tuple[LinkState, str]]") -> tuple[LinkState, str]:
-    try:
-        return states.get(timeout=CONNECT_TIMEOUT_S)
-    except queue.Empty:
-        return LinkState.AWAY, "no answer"
