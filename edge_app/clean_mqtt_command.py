@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_app.announced import MANIFEST_NAME, Manifest, Step, read_manifest, write_manifest
-from edge_app.config import load_config
+from edge_app.config import DEFAULT_CONFIG, load_config
 from edge_app.home_assistant import retained_topics
 from edge_app.rig_lock import rig_lock
 from edge_app.short_link import short_link
@@ -16,7 +16,6 @@ from lsi.errors import ConfigError, PublishError
 from transport.broker import Message
 from transport.outgoing import OnSettled, Outcome, Settled
 
-DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
 ANSWER_TIMEOUT_S: Final = 10.0
 
 Send = Callable[[Message, OnSettled], bool]

@@ -20,7 +20,7 @@ from edge_app.calibrate_command import add_calibrate
 from edge_app.certificate_watch import CertificateWatch
 from edge_app.clean_mqtt_command import add_clean_mqtt
 from edge_app.command_parts import add_light, add_simulate, open_board
-from edge_app.config import AppConfig, load_config
+from edge_app.config import DEFAULT_CONFIG, AppConfig, load_config
 from edge_app.doctor_command import add_doctor
 from edge_app.home_assistant import DeviceCard, Discovery, discovery
 from edge_app.journal import set_up_logging
@@ -36,13 +36,13 @@ from edge_app.selftest_command import add_selftest
 from edge_app.service import Parts, Service, new_stream
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock
+from edge_app.wipe_command import add_wipe
 from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.clock import MonotonicClock
 from lsi.bundle import Bundle
 from lsi.errors import ConfigError, LsiError
 from transport.broker import TlsSettings
 
-DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
 INTERRUPTED: Final = 130
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add_provision(commands)
     add_mosquitto_config(commands)
     add_clean_mqtt(commands)
+    add_wipe(commands)
     add_rollback_app(commands)
     _add_show_config(commands)
     return parser

@@ -19,6 +19,7 @@ from lsi.schema import check
 from lsi.toml_file import read_toml
 from transport.broker import DEFAULT_KEEPALIVE_S, PORT, TLS_PORT, BrokerAddress, TlsSettings
 
+DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
 DEFAULT_INTERVAL_S: Final = 1.0
 
 

@@ -7,12 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from edge_app.config import load_config
+from edge_app.config import DEFAULT_CONFIG, load_config
 from edge_app.doctor import Verdict
 from edge_app.doctor_tls import Diagnosis, diagnose_tls
 from edge_app.provision_command import utc_if_synced
-
-DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
 
 _SIGNS: Final = {Verdict.OK: "ok", Verdict.WARNING: "warning", Verdict.PROBLEM: "PROBLEM"}
 

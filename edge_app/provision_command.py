@@ -6,18 +6,15 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from edge_app.certificates import read_bounded
-from edge_app.config import load_config
+from edge_app.config import DEFAULT_CONFIG, load_config
 from edge_app.provisioning import DeviceIdentity, commit, complete, request, stage
 from edge_app.rig_lock import rig_lock
 from edge_app.short_link import short_link
 from edge_app.wall_clock import SystemWallClock
 from lsi.errors import BusError, BusErrorKind, ConfigError, PublishError
 from transport.broker import TlsSettings
-
-DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
 
 
 def add_provision(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
