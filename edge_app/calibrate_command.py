@@ -12,7 +12,7 @@ from typing import Final
 
 from edge_app.calibration_plots import write_plots
 from edge_app.command_parts import add_board, board_of
-from edge_app.device_rig import KEY_NAME, calibration_path
+from edge_app.device_rig import COUNT_NAME, KEY_NAME, calibration_path, shown_patterns
 from edge_app.rig_lock import rig_lock
 from firmware.board import Board
 from firmware.calibration.bench_light import BenchLight
@@ -35,7 +35,6 @@ from lsi.rig_calibration import (
 )
 from lsi.whole_file import whole_file
 
-COUNT_NAME: Final = "calibration-patterns"
 _DIGITS: Final = 6
 """More would write down noise."""
 
@@ -71,20 +70,6 @@ def add_calibrate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     calibrate.add_argument("--yes", action="store_true", help="do not wait; on simulated boards only")
     calibrate.set_defaults(command=_calibrate)
-
-
-def shown_patterns(state: Path) -> int:
-    """How many calibration patterns this device has ever shown, broken-off calibrations included.
-
-    Raises:
-        RigCalibrationError: The count cannot be read.
-    """
-    path = state / COUNT_NAME
-    try:
-        return int(path.read_text("ascii")) if path.exists() else 0
-    except (OSError, ValueError) as cause:
-        hint = "look who wrote it; remove it to count from 0."
-        raise RigCalibrationError(f"{path} is not a count of patterns.", hint=hint) from cause
 
 
 def _calibrate(parsed: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from edge_app.rig_lock import rig_lock
 from edge_app.wall_clock import SystemWallClock
 from firmware.board import Board
 from firmware.factory import LightStream, Rig, open_rig
+from lsi.errors import RigCalibrationError
 from lsi.key_files import read_public_key
 from lsi.placement import CENTRED
 from lsi.rig_calibration import RigCalibration, read_rig_calibration
@@ -19,12 +20,27 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_STATE: Final = Path("/var/lib/lsi")
 KEY_NAME: Final = "device"
+COUNT_NAME: Final = "calibration-patterns"
 MASK_CACHE: Final = "encoded-masks"
 
 
 def calibration_path(state: Path, board: str) -> Path:
     """Where the calibration of the board called ``board`` lies: a simulated one never replaces a real one."""
     return state / f"rig-calibration-{board}.json"
+
+
+def shown_patterns(state: Path) -> int:
+    """How many calibration patterns this device has ever shown, broken-off calibrations included.
+
+    Raises:
+        RigCalibrationError: The count cannot be read.
+    """
+    path = state / COUNT_NAME
+    try:
+        return int(path.read_text("ascii")) if path.exists() else 0
+    except (OSError, ValueError) as cause:
+        hint = "look who wrote it; remove it to count from 0."
+        raise RigCalibrationError(f"{path} is not a count of patterns.", hint=hint) from cause
 
 
 def read_calibration(state: Path, board: Board) -> RigCalibration | None:

@@ -11,6 +11,7 @@ from typing import Final
 from edge_app.command_replies import Handler, acting, pausing
 from edge_app.commands import Commands
 from edge_app.config import AppConfig
+from edge_app.device_rig import shown_patterns
 from edge_app.live_state import LiveState
 from edge_app.policy import Disclosed
 from edge_app.publisher import Publisher, WayOut
@@ -69,6 +70,7 @@ class Outlet:
         self._infer_ms: deque[float] = deque(maxlen=INFERENCES)
         self._problems: frozenset[Problem] = frozenset()
         self._health_sent_ns = clock.now_ns()
+        self._calibration_patterns = shown_patterns(told.config.state)
 
     def greeting(self) -> Sequence[tuple[Kind, bytes]]:
         """What goes out after every connect, before "online"."""
@@ -181,6 +183,7 @@ class Outlet:
             bundle_name=manifest.name,
             bundle_version=manifest.version,
             bundle_id=manifest.short_id,
+            calibration_patterns=self._calibration_patterns,
         )
 
     def _update(self) -> UpdateState:

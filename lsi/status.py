@@ -18,7 +18,8 @@ class InfoPayload:
     """Who this sensor is, what it runs and what it lets out.
 
     ``policy`` is the digest of the policy in force, ``bundle_id`` the content id of the
-    bundle; both shortened to 8 digits.
+    bundle; both shortened to 8 digits. ``calibration_patterns`` counts the patterns that calibrations
+    of this device have ever shown: no other pattern is shown but the bundle's masks.
     """
 
     device_id: str
@@ -33,6 +34,7 @@ class InfoPayload:
     bundle_name: str
     bundle_version: str
     bundle_id: str
+    calibration_patterns: int = 0
 
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``info``."""
@@ -48,6 +50,7 @@ class InfoPayload:
             "attributes": list(self.attributes),
             "d": self.d,
             "bundle": {"name": self.bundle_name, "version": self.bundle_version, "id": self.bundle_id},
+            "calibration_patterns": self.calibration_patterns,
             "schemas": {"attr": ATTR_SCHEMA_ID, "health": HEALTH_SCHEMA_ID},
         }
         return encode_document(document)
@@ -73,6 +76,7 @@ class InfoPayload:
             bundle_name=document["bundle"]["name"],
             bundle_version=document["bundle"]["version"],
             bundle_id=document["bundle"]["id"],
+            calibration_patterns=document.get("calibration_patterns", 0),
         )
 
 

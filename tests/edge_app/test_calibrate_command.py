@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import edge_app.calibrate_command as command
-from edge_app.calibrate_command import add_calibrate, shown_patterns
+from edge_app.calibrate_command import add_calibrate
+from edge_app.device_rig import shown_patterns
 from edge_app.rig_lock import rig_lock
 from firmware.calibration.bench_light import BenchLight
 from lsi.errors import BusError, ConfigError, KeyFileError, LsiError, RigCalibrationError

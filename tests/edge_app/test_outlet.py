@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from edge_app.device_rig import COUNT_NAME
 from edge_app.home_assistant import HEARTBEAT_S
 from edge_app.outbox_records import DropReason, OutboxStatus
 from edge_app.outbox_schema import Fault
@@ -19,7 +21,7 @@ from lsi.disclosure import DisclosurePolicy
 from lsi.errors import LowLightError
 from lsi.payload import AttributePayload
 from lsi.problems import Problem
-from lsi.status import HealthPayload
+from lsi.status import HealthPayload, InfoPayload
 from lsi.topics import Kind
 from lsi.units import NS_PER_S
 from lsi.update_state import UpdateState
@@ -33,12 +35,12 @@ STREAM = "0123456789abcdef"
 class Desk:
     """An outlet with a clock that moves by hand, one second a scan."""
 
-    def __init__(self, *, every_scan: bool = False) -> None:
+    def __init__(self, *, every_scan: bool = False, state: Path = Path("/nonexistent")) -> None:
         self.clock = SimClock()
         self.publisher = RecordingPublisher()
         self.paused: list[int] = []
         bundle = parse_bundle(small_bundle(), "small")
-        config = replace(CONFIG, every_scan=every_scan)
+        config = replace(CONFIG, every_scan=every_scan, state=state)
         told = Told(config, bundle, open_rig(BOARD), DisclosurePolicy(), STREAM)
         self.outlet = Outlet(told, self.publisher, self.clock, self.paused.append)
         self._seq = 0
@@ -139,6 +141,12 @@ def test_the_greeting_is_info_health_update_and_a_state_that_is_fresh() -> None:
     assert UpdateState.decode(dict(greeting)[Kind.UPDATE]) == UpdateState("1.2.3", "1.2.3")
     desk.clock.advance(round(2 * HEARTBEAT_S * NS_PER_S))
     assert [kind for kind, _ in desk.outlet.greeting()] == kinds
+
+
+def test_info_counts_the_patterns_that_calibrations_have_shown(tmp_path: Path) -> None:
+    (tmp_path / COUNT_NAME).write_text("1168\n")
+    info = dict(Desk(state=tmp_path).outlet.greeting())[Kind.INFO]
+    assert InfoPayload.decode(info).calibration_patterns == 1168
 
 
 def test_health_is_told_again_after_a_minute_with_the_median_inference() -> None:
