@@ -15,11 +15,12 @@ from edge_app.publisher import WayOut
 from edge_app.service import Parts, Service
 from firmware.board import Board, find_board
 from firmware.factory import Rig, open_rig
+from firmware.sim.clock import SimClock
 from firmware.sim.light import LightSequence
 from firmware.stepped import SteppedAcquisition
 from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle, parse_bundle
-from lsi.command_documents import Command
+from lsi.command_documents import Command, command_topic
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import DisclosureError, ShapeMismatchError
 from lsi.manifest import canonical_json
@@ -27,6 +28,7 @@ from lsi.measurement import Measurement
 from lsi.payload import AttributePayload
 from lsi.status import HealthPayload, InfoPayload
 from lsi.topics import Kind
+from lsi.units import NS_PER_S
 from tests.bundles import small_bundle
 from transport.broker import BrokerAddress, Message
 
@@ -240,17 +242,19 @@ def test_the_next_scan_is_made_while_the_last_one_is_published() -> None:
 
 
 def test_what_stops_the_publishing_stops_the_service() -> None:
-    class Refusing(RecordingPublisher):
+    class RefusingTheFirst(RecordingPublisher):
         def publish(self, kind: Kind, payload: bytes) -> bool:
-            if kind is Kind.ATTR:
+            if kind is Kind.ATTR and not self.of(Kind.ATTR):
+                self.sent.append((kind, payload))
                 raise DisclosureError("Not to leave.")
             return super().publish(kind, payload)
 
     bench = Bench([BRIGHT] * 5)
-    bench.publisher = Refusing()
+    bench.publisher = RefusingTheFirst()
     bench.start_again()
     with pytest.raises(DisclosureError, match="Not to leave"):
         bench.run()
+    assert len(bench.publisher.of(Kind.ATTR)) == 1
     assert bench.publisher.closed
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lsi-publish")]
 
@@ -290,3 +294,23 @@ def test_health_and_payload_survive_both_readings_of_a_waiting_controller(waitin
     bench = Bench([BRIGHT], replace(BOARD, simulation=simulation))
     bench.run()
     assert json.loads(bench.publisher.of(Kind.ATTR)[0])["face"] is True
+
+
+def test_a_pause_makes_no_scan_until_it_is_over() -> None:
+    clock = SimClock()
+
+    class Patient(threading.Event):
+        """Time passes as soon as somebody waits."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            clock.advance(round((timeout or 0.0) * NS_PER_S))
+            return False
+
+    bench = Bench([BRIGHT] * 3)
+    pause = Message(command_topic("hall1", Command.PAUSE), b'{"seconds":30}')
+    bench.publisher.inbox.append(pause)
+    parts = Parts(bench.rig, bench.bundle, bench.encoder, bench.publisher, clock=clock)
+    with bench.rig:
+        assert Service(bench.config, parts).run(Patient()) == 3
+    assert len(bench.publisher.replies) == 1
+    assert 30 <= clock.now_ns() / NS_PER_S < 32
