@@ -51,7 +51,10 @@ def test_a_retained_install_is_delivered_at_every_connect_and_fires_at_none(
     with linked(port, "careless", careless := Recorder()) as sender:
         assert careless.state() is LinkState.ONLINE
         for _ in range(2):
-            assert sender.publish(Message(INSTALL_TOPIC, b"INSTALL", retain=True))
+            # Only what the broker had before the device came is delivered as retained.
+            taken: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+            assert sender.send(Message(INSTALL_TOPIC, b"INSTALL", retain=True), taken.put)
+            assert taken.get(timeout=TIMEOUT_S).settled is Settled.ACCEPTED
             with linked(
                 port, "hall1", recorder := Recorder(), subscriptions=[device.commands.topic_filter]
             ) as link:
