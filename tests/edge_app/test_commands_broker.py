@@ -16,6 +16,7 @@ from lab.broker import LoopbackBroker
 from lsi.command_documents import Accepted, Command, Reply, Request, command_topic
 from tests.transport.test_mqtt import TIMEOUT_S, Recorder, linked
 from transport.broker import LinkState, Message, MessageProperties
+from transport.outgoing import Outcome, Settled
 from transport.protocol import V5, V311, ProtocolChoice
 
 STREAM = "0123456789abcdef"
