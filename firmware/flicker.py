@@ -101,7 +101,9 @@ def _fitted(relative: NDArray[np.float64], seconds: NDArray[np.float64], hz: flo
     residual = relative - model @ weights
     variance = float(residual @ residual) / (len(relative) - _PARAMETERS)
     spread = np.linalg.inv(normal).diagonal()[2:] * variance
-    return Flicker(hz, float(np.hypot(*weights[2:])), float(np.sqrt(spread.max())))
+    # The fitted mean: that of the samples is off where half a period is left over.
+    mean = max(float(weights[0]), np.finfo(float).tiny)
+    return Flicker(hz, float(np.hypot(*weights[2:])) / mean, float(np.sqrt(spread.max())) / mean)
 
 
 def _lines_hz(relative: NDArray[np.float64], seconds: NDArray[np.float64]) -> list[float]:
