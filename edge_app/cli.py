@@ -27,7 +27,7 @@ from edge_app.journal import set_up_logging
 from edge_app.mosquitto_config_command import add_mosquitto_config
 from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
-from edge_app.provision_command import add_provision, utc_if_synced
+from edge_app.provision_command import add_provision
 from edge_app.provisioning import DeviceIdentity, complete
 from edge_app.publisher import PrintingPublisher, Publisher
 from edge_app.rollback_app_command import add_rollback_app
@@ -35,7 +35,7 @@ from edge_app.scan_command import add_scan
 from edge_app.selftest_command import add_selftest
 from edge_app.service import Parts, Service, new_stream
 from edge_app.uplink import Uplink, open_outbox
-from edge_app.wall_clock import SystemWallClock
+from edge_app.wall_clock import SystemWallClock, utc_if_synced
 from edge_app.wipe_command import add_wipe
 from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.clock import MonotonicClock

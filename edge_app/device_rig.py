@@ -1,14 +1,13 @@
 """The rig of this device: its own to drive, and calibrated where it has been."""
 
 import contextlib
-import datetime as dt
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from edge_app.rig_lock import rig_lock
-from edge_app.wall_clock import SystemWallClock
+from edge_app.wall_clock import utc_if_synced
 from firmware.board import Board
 from firmware.factory import LightStream, Rig, open_rig
 from lsi.errors import RigCalibrationError
@@ -57,7 +56,7 @@ def read_calibration(state: Path, board: Board) -> RigCalibration | None:
             logger.warning("The rig is not calibrated. Try: lsi-edge calibrate --board %s", board.name)
         return None
     # Without a time of day the age cannot be judged.
-    now = dt.datetime.now(dt.UTC) if SystemWallClock().source() == "ntp" else None
+    now = utc_if_synced()
     return read_rig_calibration(path, read_public_key(state / f"{KEY_NAME}.pub"), board.name, now)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from edge_app.config import DEFAULT_CONFIG, load_config
 from edge_app.doctor import Verdict
 from edge_app.doctor_tls import Diagnosis, diagnose_tls
-from edge_app.provision_command import utc_if_synced
+from edge_app.wall_clock import utc_if_synced
 
 _SIGNS: Final = {Verdict.OK: "ok", Verdict.WARNING: "warning", Verdict.PROBLEM: "PROBLEM"}
 

@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from lsi.attributes import NAME
-from lsi.command_documents import UpdateCommand
+from lsi.command_documents import Command, UpdateCommand, command_topic
 from lsi.errors import ConfigError, PayloadError
-from lsi.topics import DEVICE_ID, RETAINED, ROOT, Kind, Topic
+from lsi.topics import DEVICE_ID, RETAINED, Kind, Topic
 
 DEFAULT_PREFIX: Final = "homeassistant"
 STATUS_TOPIC: Final = "homeassistant/status"
@@ -191,19 +191,9 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
-def update_topic(device_id: str) -> str:
-    """Where the update entity reads which bundle is installed and which is staged (retained)."""
-    return f"{ROOT}/{device_id}/update"
-
-
-def update_command_topic(device_id: str) -> str:
-    """Where Home Assistant sends ``INSTALL`` (not retained)."""
-    return f"{ROOT}/{device_id}/cmd/update"
-
-
 def retained_topics(device_id: str) -> frozenset[str]:
     """Every topic under ``lsi/v1`` on which the device leaves a retained message."""
-    return frozenset({*(str(Topic(device_id, kind)) for kind in RETAINED), update_topic(device_id)})
+    return frozenset(str(Topic(device_id, kind)) for kind in RETAINED)
 
 
 def _root(card: DeviceCard) -> dict[str, Any]:
@@ -310,8 +300,8 @@ def _bundle(card: DeviceCard) -> tuple[str, Component]:
         Platform.UPDATE,
         "Model bundle",
         entity_category="config",
-        state_topic=update_topic(card.device_id),
-        cmd_t=update_command_topic(card.device_id),
+        state_topic=str(Topic(card.device_id, Kind.UPDATE)),
+        cmd_t=command_topic(card.device_id, Command.UPDATE),
         pl_inst=UpdateCommand.INSTALL.value,
     )
 

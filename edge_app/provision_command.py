@@ -12,7 +12,7 @@ from edge_app.config import DEFAULT_CONFIG, load_config
 from edge_app.provisioning import DeviceIdentity, commit, complete, request, stage
 from edge_app.rig_lock import rig_lock
 from edge_app.short_link import short_link
-from edge_app.wall_clock import SystemWallClock
+from edge_app.wall_clock import utc_if_synced
 from lsi.errors import BusError, BusErrorKind, ConfigError, PublishError
 from transport.broker import TlsSettings
 
@@ -34,11 +34,6 @@ def add_provision(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     step.add_argument("--finish", type=Path, metavar="CERT", help="the signed certificate, PEM")
     step.add_argument("--renew", action="store_true", help="ask for another certificate, with a new key")
     provision.set_defaults(command=_provision)
-
-
-def utc_if_synced() -> dt.datetime | None:
-    """The time of day, or ``None`` while it cannot be trusted."""
-    return dt.datetime.now(dt.UTC) if SystemWallClock().source() == "ntp" else None
 
 
 def finish(identity: DeviceIdentity, content: bytes, now: dt.datetime | None) -> bool:

@@ -37,3 +37,8 @@ class SystemWallClock:
         """Ask the kernel (adjtimex with nothing to change)."""
         state = self._adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
         return "ntp" if 0 <= state < _TIME_ERROR else "unsynced"
+
+
+def utc_if_synced() -> dt.datetime | None:
+    """The time of day, or ``None`` while it cannot be trusted."""
+    return dt.datetime.now(dt.UTC) if SystemWallClock().source() == "ntp" else None

@@ -42,11 +42,17 @@ def correct(raw: RawScan, dark: DarkReference, arm_minus_factor: float = 1.0) ->
         raise SaturationError(found, hint="less light, or a lower transimpedance or gain.")
     light = raw.mean_counts - dark.mean_counts
     if raw.layout is ArmLayout.TWO:
-        light[:, 1] *= arm_minus_factor
+        light = balanced(light, arm_minus_factor)
     total = light[:, 1] if raw.layout is ArmLayout.ONE_WITH_REFERENCE else light.sum(axis=1)
     _check_light(total, raw, dark)
     ratio = _ratio(light, raw.layout)
     return Measurement(ratio.astype(np.float32), raw.pattern_digest, raw.started_at_ns, raw.duration_ns)
+
+
+def balanced(light_counts: NDArray[np.float64], minus_factor: float) -> NDArray[np.float64]:
+    """Dark-subtracted light (M, 2) of two arms, both on the scale of arm +; a copy."""
+    both: NDArray[np.float64] = light_counts * np.array([1.0, minus_factor])
+    return both
 
 
 def _ratio(light: NDArray[np.float64], layout: ArmLayout) -> NDArray[np.float64]:

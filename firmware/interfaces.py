@@ -19,6 +19,9 @@ from lsi.patterns import PatternSet
 
 MAX_MESSAGE_TRANSFERS: Final = 511
 """Transfers of one SPI message: 511 structures of 32 bytes fit into an ioctl's 14-bit size field."""
+SELECT_GAP_NS: Final = 10_000
+"""CS between two transfers of a message: what Linux waits unless it is told otherwise
+(drivers/spi/spi.c, ``_spi_transfer_cs_change_delay``)."""
 
 
 class Clock(Protocol):

@@ -16,12 +16,6 @@ ONE_DETECTOR: Final = 1.0
 """Both numbers of a ratio come from the same diode: nothing is to be balanced."""
 
 
-def balanced(light_counts: NDArray[np.float64], minus_factor: float) -> NDArray[np.float64]:
-    """Dark-subtracted light (M, 2) of two arms, both on the scale of arm +; a copy."""
-    both: NDArray[np.float64] = light_counts * np.array([1.0, minus_factor])
-    return both
-
-
 def arm_balance(white: Readings) -> ArmBalance:
     """The factor that makes both arms together read the same for every pattern.
 

@@ -30,16 +30,13 @@ from firmware.drivers.ad738x_frames import (
     read_register,
     write_register,
 )
-from firmware.interfaces import MAX_MESSAGE_TRANSFERS, Clock, SpiDevice, SpiMessage
+from firmware.interfaces import MAX_MESSAGE_TRANSFERS, SELECT_GAP_NS, Clock, SpiDevice, SpiMessage
 from lsi.errors import BoardConfigError, FrameError
 from lsi.measurement import CountScale
 from lsi.units import NS_PER_S
 
 MARK: Final = 0xA5A
 """Put into the low alert threshold, which nobody uses: a chip that lost it was reset."""
-SELECT_GAP_NS: Final = 10_000
-"""CS between two transfers of a message: what Linux waits unless it is told otherwise
-(drivers/spi/spi.c, ``_spi_transfer_cs_change_delay``)."""
 _READ_BACK: Final = (CONFIG1, CONFIG2, ALERT_LOW)
 _STUCK_BYTES: Final = (0x00, 0xFF)
 

@@ -27,7 +27,7 @@ from firmware.drivers.ads868x_frames import (
     read_register,
     write_register,
 )
-from firmware.interfaces import MAX_MESSAGE_TRANSFERS, SpiDevice
+from firmware.interfaces import MAX_MESSAGE_TRANSFERS, SELECT_GAP_NS, SpiDevice
 from lsi.errors import BoardConfigError, FrameError
 from lsi.measurement import CountScale, ScanPlan
 from lsi.units import NS_PER_S, NS_PER_US
@@ -36,9 +36,6 @@ FILTER_HZ: Final = 15_000.0
 """-3 dB of the filter in front of the converter. Unverified, as is that it is a Butterworth."""
 UNSETTLED: Final = 1e-3
 """Share of the step from one pattern to the next that may be left at the first conversion."""
-SELECT_GAP_NS: Final = 10_000
-"""CS between two transfers of a message: what Linux waits unless it is told otherwise
-(drivers/spi/spi.c, ``_spi_transfer_cs_change_delay``)."""
 MARK: Final = 0xA
 """Put into the device's address, which nobody uses: a chip that lost it was reset."""
 _ALL_ONES: Final = 0xFF

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_app.provision_command import add_provision, utc_if_synced
+from edge_app.provision_command import add_provision
 from edge_app.provisioning import ACCEPTED, STAGED
 from edge_app.rig_lock import rig_lock
+from edge_app.wall_clock import utc_if_synced
 from lab.broker import free_port
 from lsi.errors import BusError, ConfigError, PublishError
 from tests.edge_app.authorities import NOW, Signer, Wish

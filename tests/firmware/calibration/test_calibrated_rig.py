@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from firmware.board import SIMULATED_BOARD, find_board
 from firmware.calibration.bench_light import target_field
-from firmware.calibration.gain import balanced
 from firmware.calibration.procedure import CalibrationPlan, run_calibration
+from firmware.correction import balanced
 from firmware.drivers.dlpc900 import Dlpc900
 from firmware.factory import Rig
 from lab.rig_faults import RigFault, open_faulty_rig

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from firmware.calibration.gain import (
     PAPER_WHITE,
     arm_balance,
-    balanced,
     drift_share,
     linearity,
     paper_scale,
     stray_shares,
 )
 from firmware.calibration.patterns import white_patterns
+from firmware.correction import balanced
 from lsi.measurement import ArmLayout
 from tests.firmware.calibration.scripted_light import DARK_COUNTS, FULL_COUNTS, readings_of
 
