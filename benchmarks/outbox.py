@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.report import Figure, report
-from edge_app.drain import Drain, DrainSettings, Outcome, Settlement
+from edge_app.drain import Drain, DrainSettings
 from edge_app.outbox import Outbox
 from edge_app.outbox_records import OutboxLimits
 from edge_app.wall_clock import SystemWallClock
 from firmware.clock import MonotonicClock
 from lsi.units import NS_PER_MS, NS_PER_S
 from transport.broker import Message
+from transport.outgoing import Outcome, Settled
 
 RECORDS: Final = 5_000
 PAYLOAD_BYTES: Final = 600
@@ -38,10 +39,10 @@ _FILL: Final = "x" * (PAYLOAD_BYTES - 60)
 class Swallow:
     """Accepts every message at once."""
 
-    def send(self, message: Message, on_settled: Callable[[Settlement], None]) -> bool:
+    def send(self, message: Message, on_settled: Callable[[Outcome], None]) -> bool:
         """Say at once that the broker has it."""
         del message
-        on_settled(Settlement(Outcome.ACCEPTED))
+        on_settled(Outcome(Settled.ACCEPTED))
         return True
 
 

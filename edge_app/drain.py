@@ -11,7 +11,6 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, Protocol
 
 from edge_app.outbox import Outbox
@@ -22,6 +21,7 @@ from lsi.schema import encode_document
 from lsi.units import NS_PER_S
 from transport.backoff import Backoff
 from transport.broker import Message
+from transport.outgoing import OnSettled, Outcome, Settled
 
 logger = logging.getLogger(__name__)
 
@@ -39,34 +39,16 @@ SEALED_KINDS: Final = frozenset({"latent"})
 """Kinds whose payload is not ours to open: signed and sealed before they came here."""
 
 
-class Outcome(StrEnum):
-    """What became of a message."""
-
-    ACCEPTED = "accepted"
-    """The broker has it, subscribers or not."""
-    REFUSED = "refused"
-    LOST = "lost"
-    """The connection ended before an answer."""
-
-
 FINAL_REASONS: Final = frozenset(
     {"not authorized", "packet too large", "topic name invalid", "payload format invalid"}
 )
 """Refusals that asking again does not change (MQTT 5, section 2.4, names in lower case)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """The outcome of one message; ``reason`` is the broker's word for a refusal."""
-
-    outcome: Outcome
-    reason: str = ""
-
-
 class Sender(Protocol):
     """Where messages go."""
 
-    def send(self, message: Message, on_settled: Callable[[Settlement], None]) -> bool:
+    def send(self, message: Message, on_settled: OnSettled) -> bool:
         """Hand ``message`` over; ``False`` without connection or room, and nothing is called then.
 
         After ``True``, ``on_settled`` is called once, from any thread, at once or later.
@@ -145,7 +127,7 @@ class Drain:
         self._settings = settings or DrainSettings()
         self._backoff = backoff or Backoff()
         self._message_of = message_of
-        self._settled: queue.SimpleQueue[tuple[_Attempt, Settlement]] = queue.SimpleQueue()
+        self._settled: queue.SimpleQueue[tuple[_Attempt, Outcome]] = queue.SimpleQueue()
         self._in_flight: dict[RecordKey, _Attempt] = {}
         self._next_ns = clock.now_ns()
         self._sweep_ns = clock.now_ns()
@@ -253,38 +235,38 @@ class Drain:
         earlier_start = record.key.stream != self._outbox.stream
         return record.again or earlier_start or record.age_s > self._settings.late_s
 
-    def _tell(self, attempt: _Attempt, settlement: Settlement) -> None:
+    def _tell(self, attempt: _Attempt, outcome: Outcome) -> None:
         """From the sender's thread: nothing here may wait for the disk."""
-        self._settled.put((attempt, settlement))
+        self._settled.put((attempt, outcome))
         self._wake.set()
 
     def _take_in_answers(self) -> None:
         accepted: list[RecordKey] = []
         pause = False
         while not self._settled.empty():
-            attempt, settlement = self._settled.get_nowait()
+            attempt, outcome = self._settled.get_nowait()
             current = self._in_flight.get(attempt.record.key) is attempt
             if current:
                 del self._in_flight[attempt.record.key]
-            if settlement.outcome is Outcome.ACCEPTED:  # counts also after we had given up waiting
+            if outcome.settled is Settled.ACCEPTED:  # counts also after we had given up waiting
                 accepted.append(attempt.record.key)
             elif current:
-                pause = self._not_accepted(attempt.record, settlement) or pause
+                pause = self._not_accepted(attempt.record, outcome) or pause
         if accepted:
             self._backoff.reset()
             self._outbox.accept(accepted)
         if pause:  # one for all of them: a lost connection answers for the whole window
             self._pause()
 
-    def _not_accepted(self, record: Record, settlement: Settlement) -> bool:
+    def _not_accepted(self, record: Record, outcome: Outcome) -> bool:
         """Decide about ``record``; whether to pause before the next one."""
-        if settlement.outcome is Outcome.LOST:
+        if outcome.settled is Settled.LOST:
             return True
-        if settlement.reason.lower() in FINAL_REASONS:
-            self._bury(record, settlement.reason)
+        if outcome.reason.lower() in FINAL_REASONS:
+            self._bury(record, outcome.reason)
             return False
         if record.tries + 1 >= self._settings.max_tries:
-            self._bury(record, f"{settlement.reason}, {self._settings.max_tries} times")
+            self._bury(record, f"{outcome.reason}, {self._settings.max_tries} times")
             return False
         self._outbox.postpone(record.key, min(FIRST_DELAY_S * 2**record.tries, LONGEST_DELAY_S))
         return True

@@ -11,7 +11,7 @@ from edge_app.announcer import Announcer
 from edge_app.certificate_watch import CertificateWatch
 from edge_app.command_replies import Handler, replaying
 from edge_app.config import AppConfig
-from edge_app.drain import Drain, Outcome, Settlement
+from edge_app.drain import Drain
 from edge_app.home_assistant import STATUS_TOPIC, Discovery, retained_topics
 from edge_app.outbox import Outbox
 from edge_app.outbox_records import Record
@@ -23,7 +23,6 @@ from lsi.command_documents import Command, command_filter
 from lsi.schema import decode_document
 from lsi.topics import ROOT, Availability, Kind
 from lsi.units import NS_PER_S
-from transport import outgoing
 from transport.broker import LinkState, Message, MessageProperties, Session
 from transport.mqtt import LinkEvents, MqttLink
 from transport.renewal import Renewal
@@ -76,9 +75,7 @@ class Uplink:
             events=LinkEvents(self._greet, self._take, self._notice, self._renewed),
             session=SESSION,
         )
-        self._drain = Drain(
-            outbox, _LinkSender(self._link), check_record, clock=clock, message_of=record_message
-        )
+        self._drain = Drain(outbox, self._link, check_record, clock=clock, message_of=record_message)
 
     def open(self, greeting: Greeting) -> None:
         """Connect in the background; see ``Publisher``."""
@@ -164,19 +161,6 @@ class Uplink:
 
     def _availability(self, availability: Availability) -> Message:
         return message_of(self._device_id, Kind.AVAILABILITY, availability.encode())
-
-
-class _LinkSender:
-    """``Sender`` of the drain over the link, in the drain's words."""
-
-    def __init__(self, link: MqttLink) -> None:
-        self._link = link
-
-    def send(self, message: Message, on_settled: Callable[[Settlement], None]) -> bool:
-        def settle(outcome: outgoing.Outcome) -> None:
-            on_settled(Settlement(Outcome(outcome.settled.value), outcome.reason.lower()))
-
-        return self._link.send(message, settle)
 
 
 def open_outbox(config: AppConfig, stream: str, *, clock: Clock, wall_clock: WallClock) -> Outbox:

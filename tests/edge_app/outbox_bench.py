@@ -7,18 +7,19 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_app.drain import Drain, DrainSettings, Outcome, Settlement
+from edge_app.drain import Drain, DrainSettings
 from edge_app.outbox import Outbox
 from edge_app.outbox_records import OutboxLimits, RecordKey
 from firmware.sim.clock import SimClock
 from lsi.units import NS_PER_S
 from transport.backoff import Backoff
 from transport.broker import Message
+from transport.outgoing import Outcome, Settled
 
 A, B, C = "a" * 16, "b" * 16, "c" * 16
 DAY_S = 24 * 3600.0
-ACCEPTED = Settlement(Outcome.ACCEPTED)
-LOST = Settlement(Outcome.LOST)
+ACCEPTED = Outcome(Settled.ACCEPTED)
+LOST = Outcome(Settled.LOST)
 
 
 @dataclass
@@ -100,13 +101,13 @@ def held(outbox: Outbox) -> list[RecordKey]:
 class Sender:
     """Answers at once with ``answer``, or keeps the question when that is ``None``."""
 
-    answer: Settlement | None = ACCEPTED
+    answer: Outcome | None = ACCEPTED
     connected: bool = True
     sent: list[Message] = field(default_factory=list)
-    open: list[Callable[[Settlement], None]] = field(default_factory=list)
-    by_seq: dict[int, Settlement] = field(default_factory=dict)
+    open: list[Callable[[Outcome], None]] = field(default_factory=list)
+    by_seq: dict[int, Outcome] = field(default_factory=dict)
 
-    def send(self, message: Message, on_settled: Callable[[Settlement], None]) -> bool:
+    def send(self, message: Message, on_settled: Callable[[Outcome], None]) -> bool:
         if not self.connected:
             return False
         self.sent.append(message)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_app.drain import Drain, DrainSettings, Outcome, Settlement, mark_history
+from edge_app.drain import Drain, DrainSettings, mark_history
 from edge_app.outbox import Outbox
 from edge_app.outbox_records import DropReason, RecordKey
 from firmware.clock import MonotonicClock
@@ -31,10 +31,11 @@ from tests.edge_app.outbox_bench import (
     run_for,
 )
 from transport.broker import Message
+from transport.outgoing import Outcome, Settled
 
 TIMEOUT_S = 10
-NOT_AUTHORIZED = Settlement(Outcome.REFUSED, "Not authorized")
-QUOTA = Settlement(Outcome.REFUSED, "Quota exceeded")
+NOT_AUTHORIZED = Outcome(Settled.REFUSED, "Not authorized")
+QUOTA = Outcome(Settled.REFUSED, "Quota exceeded")
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_without_a_connection_pauses_grow_and_a_new_one_ends_them(bench: Bench, 
     asked: list[int] = []
 
     class Away(Sender):
-        def send(self, message: Message, on_settled: Callable[[Settlement], None]) -> bool:
+        def send(self, message: Message, on_settled: Callable[[Outcome], None]) -> bool:
             asked.append(bench.clock.now_ns() // NS_PER_S)
             return super().send(message, on_settled)
 
@@ -138,7 +139,7 @@ def test_what_the_broker_will_never_take_becomes_a_dead_letter_said_once(
     bench: Bench, outbox: Outbox, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(outbox, 5)
-    sender = Sender(by_seq={seq: Settlement(Outcome.REFUSED, reason) for seq in (2, 4)})
+    sender = Sender(by_seq={seq: Outcome(Settled.REFUSED, reason) for seq in (2, 4)})
     with caplog.at_level(logging.WARNING):
         run_for(bench, drain_of(bench, outbox, sender), 2)
     assert sender.seqs() == [1, 2, 3, 4, 5]
@@ -293,7 +294,7 @@ class Answering:
         self._expected = expected
         self._threads: list[threading.Thread] = []
 
-    def send(self, message: Message, on_settled: Callable[[Settlement], None]) -> bool:
+    def send(self, message: Message, on_settled: Callable[[Outcome], None]) -> bool:
         self.sent.append(message.payload)
         thread = threading.Thread(target=on_settled, args=(ACCEPTED,))
         self._threads.append(thread)
@@ -310,7 +311,7 @@ class Answering:
 class Failing(Answering):
     """Fails once in a way that no protocol allows."""
 
-    def send(self, message: Message, on_settled: Callable[[Settlement], None]) -> bool:
+    def send(self, message: Message, on_settled: Callable[[Outcome], None]) -> bool:
         if not self.sent:
             self.sent.append(b'{"seq":0}')
             raise RuntimeError
@@ -369,7 +370,7 @@ def test_stopping_waits_a_moment_for_answers(outbox: Outbox) -> None:
     handed_over = threading.Event()
 
     class Slow(Sender):
-        def send(self, message: Message, on_settled: Callable[[Settlement], None]) -> bool:
+        def send(self, message: Message, on_settled: Callable[[Outcome], None]) -> bool:
             sent = super().send(message, on_settled)
             handed_over.set()
             return sent
