@@ -30,7 +30,8 @@ from firmware.drivers.ad738x_frames import (
     read_register,
     write_register,
 )
-from firmware.interfaces import MAX_MESSAGE_TRANSFERS, SELECT_GAP_NS, Clock, SpiDevice, SpiMessage
+from firmware.drivers.pass_rows import PassRows, message_sizes
+from firmware.interfaces import SELECT_GAP_NS, Clock, SpiDevice, SpiMessage
 from lsi.errors import BoardConfigError, FrameError
 from lsi.measurement import CountScale
 from lsi.units import NS_PER_S
@@ -217,21 +218,14 @@ class Ad738xSampler:
     """
 
     def __init__(self, link: Ad738xLink, channels: Sequence[int], patterns: int, samples: int) -> None:
-        frames = samples + 1
         self._link = link
         self._channels = list(channels)
-        self._messages = [
-            (start, link.conversions(min(MAX_MESSAGE_TRANSFERS, frames - start)))
-            for start in range(0, frames, MAX_MESSAGE_TRANSFERS)
-        ]
-        self._received = np.zeros((patterns, frames, link.settings.part.frame_bytes), np.uint8)
+        messages = [link.conversions(size) for size in message_sizes(samples + 1)]
+        self._rows = PassRows(messages, patterns)
 
     def take(self, index: int) -> None:
         """Convert all samples of pattern ``index`` now; see ``Sampler``."""
-        row = self._received[index]
-        for start, message in self._messages:
-            message.run()
-            row[start : start + len(message.received)] = message.received
+        self._rows.take(index)
 
     def counts(self) -> NDArray[np.uint16]:
         """(patterns, arms, samples); see ``Sampler``. Reads the registers back.
@@ -242,7 +236,7 @@ class Ad738xSampler:
             BusError: The bus failed.
         """
         self._link.check()
-        results = self._received[:, 1:]
+        results = self._rows.received[:, 1:]
         still = stuck(results.reshape(len(results), -1))
         if still.any():
             found = (

@@ -27,7 +27,8 @@ from firmware.drivers.ads868x_frames import (
     read_register,
     write_register,
 )
-from firmware.interfaces import MAX_MESSAGE_TRANSFERS, SELECT_GAP_NS, SpiDevice
+from firmware.drivers.pass_rows import PassRows, message_sizes
+from firmware.interfaces import SELECT_GAP_NS, SpiDevice
 from lsi.errors import BoardConfigError, FrameError
 from lsi.measurement import CountScale, ScanPlan
 from lsi.units import NS_PER_S, NS_PER_US
@@ -235,20 +236,13 @@ class Ads868xSampler:
     """
 
     def __init__(self, detector: Ads868xDetector, spi: SpiDevice, patterns: int, samples: int) -> None:
-        frames = samples + 1
         self._detector = detector
-        self._messages = [
-            (start, spi.message([_NOTHING] * min(MAX_MESSAGE_TRANSFERS, frames - start)))
-            for start in range(0, frames, MAX_MESSAGE_TRANSFERS)
-        ]
-        self._received = np.zeros((patterns, frames, FRAME_BYTES), np.uint8)
+        messages = [spi.message([_NOTHING] * size) for size in message_sizes(samples + 1)]
+        self._rows = PassRows(messages, patterns)
 
     def take(self, index: int) -> None:
         """Convert all samples of pattern ``index`` now; see ``Sampler``."""
-        row = self._received[index]
-        for start, message in self._messages:
-            message.run()
-            row[start : start + len(message.received)] = message.received
+        self._rows.take(index)
 
     def counts(self) -> NDArray[np.uint16]:
         """(patterns, 1, samples); see ``Sampler``. Reads the registers back.
@@ -257,4 +251,4 @@ class Ads868xSampler:
             FrameError: The chip was reset, does not answer, or parity is wrong.
             BusError: The bus failed.
         """
-        return self._detector.counts_in(self._received[:, 1:])[:, np.newaxis]
+        return self._detector.counts_in(self._rows.received[:, 1:])[:, np.newaxis]

@@ -4,18 +4,19 @@ Ref: Microchip MCP3204/3208, DS21298.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware.drivers.mcp3208_frames import (
-    CONVERSION_BYTES,
     FULL_SCALE_COUNTS,
     parse_conversions,
     request_conversion,
 )
-from firmware.interfaces import MAX_MESSAGE_TRANSFERS, SpiDevice
+from firmware.drivers.pass_rows import PassRows, message_sizes
+from firmware.interfaces import SpiDevice
 from lsi.errors import BoardConfigError
 from lsi.measurement import CountScale
 
@@ -64,23 +65,18 @@ class Mcp3208Sampler:
     def __init__(
         self, spi: SpiDevice, words: Sequence[bytes], arms: Sequence[Sequence[int]], patterns: int
     ) -> None:
-        starts = range(0, len(words), MAX_MESSAGE_TRANSFERS)
-        self._messages = [
-            (start, spi.message(words[start : start + MAX_MESSAGE_TRANSFERS])) for start in starts
-        ]
+        left = iter(words)
+        messages = [spi.message(list(islice(left, size))) for size in message_sizes(len(words))]
         self._arms = arms
-        self._received = np.zeros((patterns, len(words), CONVERSION_BYTES), np.uint8)
+        self._rows = PassRows(messages, patterns)
 
     def take(self, index: int) -> None:
         """Convert all blocks of pattern ``index`` now; see ``Sampler``."""
-        row = self._received[index]
-        for start, message in self._messages:
-            message.run()
-            row[start : start + len(message.received)] = message.received
+        self._rows.take(index)
 
     def counts(self) -> NDArray[np.uint16]:
         """(patterns, arms, samples); see ``Sampler``."""
-        conversions = parse_conversions(self._received)
+        conversions = parse_conversions(self._rows.received)
         blocks = conversions.reshape(len(conversions), -1, 4)
         arms = [blocks[:, :, list(order)].reshape(len(blocks), -1) for order in self._arms]
         return np.stack(arms, axis=1)

@@ -252,6 +252,6 @@ def test_a_bit_that_is_lost_on_the_wire_is_found_by_parity() -> None:
     rig = rig_with(steady(3.0), parity=True)
     sampler = rig.detector.sampler(1, 4)
     sampler.take(0)
-    sampler._received[0, 2, 1] ^= 0x10
+    sampler._rows.received[0, 2, 1] ^= 0x10
     with pytest.raises(FrameError, match="parity is wrong in 1 of 4"):
         sampler.counts()
