@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from edge_app.announced import MANIFEST_NAME, Manifest, Step, read_manifest, write_manifest
-from edge_app.config import DEFAULT_CONFIG, load_config
+from edge_app.command_parts import add_config
+from edge_app.config import load_config
 from edge_app.home_assistant import retained_topics
 from edge_app.rig_lock import rig_lock
 from edge_app.short_link import short_link
@@ -31,9 +32,7 @@ def add_clean_mqtt(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "running: what it has not heard while running stays there as unavailable.",
         epilog="Example: lsi-edge clean-mqtt --dry-run",
     )
-    clean.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
-    )
+    add_config(clean)
     clean.add_argument(
         "--state", type=Path, metavar="FOLDER", help="default: the one that the configuration names"
     )

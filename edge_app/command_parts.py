@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from edge_app.config import DEFAULT_CONFIG
 from edge_app.device_rig import DEFAULT_STATE, device_rig
 from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.factory import LightStream, Rig
@@ -47,6 +48,13 @@ def add_state(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_STATE,
         metavar="FOLDER",
         help="where the device keeps key and calibration (default: %(default)s)",
+    )
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add ``--config``."""
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
     )
 
 

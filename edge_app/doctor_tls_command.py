@@ -4,10 +4,10 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Final
 
-from edge_app.config import DEFAULT_CONFIG, load_config
+from edge_app.command_parts import add_config
+from edge_app.config import load_config
 from edge_app.doctor import Verdict
 from edge_app.doctor_tls import Diagnosis, diagnose_tls
 from edge_app.wall_clock import utc_if_synced
@@ -26,9 +26,7 @@ def add_doctor_tls(
         "could not connect.",
         epilog="Example: lsi-edge doctor tls --config /etc/lsi/config.toml",
     )
-    doctor.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
-    )
+    add_config(doctor)
     doctor.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     doctor.set_defaults(command=doctor_tls_command)
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_app.certificates import read_bounded
-from edge_app.config import DEFAULT_CONFIG, load_config
+from edge_app.command_parts import add_config
+from edge_app.config import load_config
 from edge_app.provisioning import DeviceIdentity, commit, complete, request, stage
 from edge_app.rig_lock import rig_lock
 from edge_app.short_link import short_link
@@ -27,9 +28,7 @@ def add_provision(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "connects to the broker with it, and puts it where the configuration says. Any step may be repeated.",
         epilog="Example: lsi-edge provision --finish hall1.crt",
     )
-    provision.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
-    )
+    add_config(provision)
     step = provision.add_mutually_exclusive_group()
     step.add_argument("--finish", type=Path, metavar="CERT", help="the signed certificate, PEM")
     step.add_argument("--renew", action="store_true", help="ask for another certificate, with a new key")

@@ -1,9 +1,9 @@
 """``lsi-edge wipe``: leave no record of anybody on this device."""
 
 import argparse
-from pathlib import Path
 
-from edge_app.config import DEFAULT_CONFIG, load_config
+from edge_app.command_parts import add_config
+from edge_app.config import load_config
 from edge_app.outbox_schema import erase
 from edge_app.rig_lock import rig_lock
 from edge_app.uplink import OUTBOX
@@ -19,9 +19,7 @@ def add_wipe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "certificates and calibration stay. Stop the service first.",
         epilog="Example: lsi-edge wipe --config /etc/lsi/config.toml",
     )
-    wipe.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
-    )
+    add_config(wipe)
     wipe.set_defaults(command=_wipe)
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -203,3 +204,37 @@ def test_a_wrong_command_line_ends_with_code_2() -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["scan", "--fast"])
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("before", [(), ("--log-level", "ERROR"), ("--log-level=ERROR",)])
+def test_the_service_starts_without_the_modules_of_other_commands(before: tuple[str, ...]) -> None:
+    program = (
+        "import contextlib, sys; from edge_app.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(sys.argv[1:])\n"
+        "print(*(name for name in sys.modules if name.endswith('_command')))"
+    )
+    command = [sys.executable, "-c", program, *before, "run", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "edge_app.run_command"
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("rum",), ("--log-level", "run", "--help")])
+def test_whoever_asks_for_no_command_is_told_all_of_them(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    captured = capsys.readouterr()
+    if arguments == ("--help",):
+        assert {"run", "scan", "wipe", "show-config"} <= set(captured.out.split())
+    elif arguments == ("rum",):
+        assert all(name in captured.err for name in ("run", "scan", "wipe", "show-config"))
+    else:
+        assert "invalid choice: 'run'" in captured.err
+
+
+def test_every_command_module_is_declared() -> None:
+    folder = Path(main.__code__.co_filename).parent
+    modules = {path.stem for path in folder.glob("*_command.py")} - {"doctor_tls_command"}
+    declared = set(re.findall(r"edge_app\.(\w+_command)", (folder / "all_commands.py").read_text("utf-8")))
+    assert declared == modules

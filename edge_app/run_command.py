@@ -1,0 +1,129 @@
+"""``lsi-edge run``: the service."""
+
+import argparse
+import datetime as dt
+import logging
+import os
+import signal
+import sys
+import threading
+from importlib.metadata import version
+
+from edge_app.admission import Terms, admit
+from edge_app.certificate_watch import CertificateWatch
+from edge_app.command_parts import add_config, add_light, add_simulate, open_board
+from edge_app.config import AppConfig, load_config
+from edge_app.home_assistant import DeviceCard, Discovery, discovery
+from edge_app.notify import Notifier, watchdog_for
+from edge_app.outlet import disclosed_names
+from edge_app.provisioning import DeviceIdentity, complete
+from edge_app.publisher import PrintingPublisher, Publisher
+from edge_app.service import Parts, Service, new_stream
+from edge_app.uplink import Uplink, open_outbox
+from edge_app.wall_clock import SystemWallClock, utc_if_synced
+from firmware.board import SIMULATED_BOARD, Board, find_board
+from firmware.clock import MonotonicClock
+from lsi.bundle import Bundle
+from lsi.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+def add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    run = commands.add_parser(
+        "run",
+        help="measure and publish until stopped",
+        epilog="Example: lsi-edge run --config /etc/lsi/config.toml",
+    )
+    add_config(run)
+    add_simulate(run)
+    add_light(run)
+    run.add_argument("--print", action="store_true", help="write what would leave instead of publishing it")
+    run.add_argument("--scans", type=int, metavar="N", help="stop after N scans")
+    run.set_defaults(command=_run)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    config = load_config(parsed.config)
+    board = find_board(SIMULATED_BOARD if parsed.simulate else config.board)
+    terms = Terms.of(config.trust, board, config.policy.mode, dt.datetime.now(dt.UTC).date())
+    admitted = admit(config.bundle, terms)
+    stream = new_stream()
+    parsed.log_fields.device, parsed.log_fields.stream = config.device_id, stream
+    stop = _stop_on_signal()
+    with open_board(board, config.state, parsed.light) as rig:
+        publisher: Publisher = (
+            PrintingPublisher(config.device_id, sys.stdout)
+            if parsed.print
+            else _uplink(config, board, admitted.bundle, stream)
+        )
+        notifier = Notifier.from_environment(os.environ)
+        watchdog = watchdog_for(
+            os.environ,
+            notifier,
+            MonotonicClock(),
+            scan_interval_s=config.interval_s,
+            way_out_is_alive=lambda: publisher.way_out().is_alive,
+        )
+        parts = Parts(
+            rig,
+            admitted.bundle,
+            admitted.encoder,
+            publisher,
+            stream=stream,
+            notifier=notifier,
+            watchdog=watchdog,
+        )
+        Service(config, parts).run(stop, parsed.scans)
+    return 0
+
+
+def _uplink(config: AppConfig, board: Board, bundle: Bundle, stream: str) -> Uplink:
+    clock = MonotonicClock()
+    certificate = _certificate_watch(config)
+    outbox = open_outbox(config, stream, clock=clock, wall_clock=SystemWallClock())
+    wanted = _announcement(config, board, bundle, certificate=certificate is not None)
+    return Uplink(config, outbox, wanted, clock=clock, certificate=certificate)
+
+
+def _certificate_watch(config: AppConfig) -> CertificateWatch | None:
+    """Finishes a renewal that was cut off, and looks out for the next one."""
+    if config.broker.tls is None or config.broker.tls.cert_file is None:
+        return None
+    identity = DeviceIdentity.of(config)
+    try:
+        complete(identity)
+    except ConfigError as error:
+        logger.warning("A renewed certificate could not be put in place: %s", error)
+    return CertificateWatch(identity, utc_if_synced)
+
+
+def _announcement(config: AppConfig, board: Board, bundle: Bundle, *, certificate: bool) -> Discovery | None:
+    """What Home Assistant is told: the attributes that leave, and no other."""
+    settings = config.home_assistant
+    if not settings.enabled:
+        return None
+    card = DeviceCard(
+        config.device_id,
+        settings.name or config.device_id,
+        "LSI single-pixel",
+        bundle.manifest.d,
+        version("lsi-edge"),
+        board.name,
+    )
+    names = disclosed_names(bundle, config.policy.narrowed(bundle.allowed))
+    return discovery(
+        card,
+        names,
+        heartbeat_s=config.live.heartbeat_s,
+        certificate=certificate,
+        prefix=settings.prefix,
+    )
+
+
+def _stop_on_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
