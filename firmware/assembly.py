@@ -1,23 +1,19 @@
-"""From wires to acquisition: the same for real buses and for simulated ones."""
+"""From wires to acquisition: the same for real buses and for simulated ones.
+
+Drivers are imported where they are put in: a device reads only those of its own parts at a start.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from firmware.board import Board, ConverterWiring
-from firmware.coproc_scan import CoprocAcquisition
-from firmware.drivers.ad738x import Ad738xDetector, Ad738xLink, Ad738xSettings
 from firmware.drivers.ad738x_frames import MAX_REGISTER_HZ
 from firmware.drivers.ad738x_frames import PARTS as AD738X
-from firmware.drivers.ad738x_stream import Ad738xStream
-from firmware.drivers.ads868x import Ads868xDetector, Ads868xSettings, check_exposure
-from firmware.drivers.ads868x_frames import PARTS as ADS868X
-from firmware.drivers.ads868x_frames import unipolar_range
-from firmware.drivers.coproc import Coproc, CoprocSettings
-from firmware.drivers.coproc_link import CoprocLink, SerialDevice
 from firmware.drivers.mcp3208 import Mcp3208Detector
 from firmware.interfaces import (
     TRIG_OUT_1_EARLY_FALL_US,
+    Acquisition,
     BucketDetector,
     Clock,
     PatternModulator,
@@ -26,12 +22,16 @@ from firmware.interfaces import (
     StreamRole,
     TriggerLine,
 )
-from firmware.oversampled import OversampledAcquisition
 from firmware.steadiness import SteadinessLimits
 from firmware.stepped import SteppedAcquisition
 from lsi.errors import BoardConfigError
 from lsi.units import NS_PER_US
 
+if TYPE_CHECKING:
+    from firmware.drivers.ad738x import Ad738xLink
+    from firmware.drivers.coproc_link import SerialDevice
+
+MCP3208: Final = "mcp3208"
 AD738X_INTERNAL_V: Final = 2.5
 """Reference that the parts have inside; another one is an external one."""
 
@@ -77,12 +77,14 @@ def stepped(
     return SteppedAcquisition(board.plan, modulator, _detector(board, bus), trigger, bus.clock)
 
 
-def oversampled(board: Board, modulator: PatternModulator, bus: ConverterBus) -> OversampledAcquisition:
+def oversampled(board: Board, modulator: PatternModulator, bus: ConverterBus) -> Acquisition:
     """Acquisition mode ``oversampled`` of ``board``.
 
     Raises:
         BoardConfigError: The converter samples no trigger beside the arms.
     """
+    from firmware.oversampled import OversampledAcquisition
+
     return OversampledAcquisition(
         board.plan, modulator, _stream(board, bus), bus.clock, trimmed_count=board.trimmed_count
     )
@@ -93,12 +95,16 @@ def steadiness_limits(board: Board) -> SteadinessLimits | None:
     return SteadinessLimits() if board.checks_drift else None
 
 
-def coproc(board: Board, modulator: PatternModulator, port: SerialDevice, clock: Clock) -> CoprocAcquisition:
+def coproc(board: Board, modulator: PatternModulator, port: "SerialDevice", clock: Clock) -> Acquisition:
     """Acquisition mode ``coproc`` of ``board``.
 
     Raises:
         BoardConfigError: The board has no co-processor.
     """
+    from firmware.coproc_scan import CoprocAcquisition
+    from firmware.drivers.coproc import Coproc, CoprocSettings
+    from firmware.drivers.coproc_link import CoprocLink
+
     wiring = board.coprocessor
     if wiring is None:
         raise BoardConfigError(f"Board '{board.name}' has no co-processor.", hint="a section [coprocessor].")
@@ -112,15 +118,26 @@ def coproc(board: Board, modulator: PatternModulator, port: SerialDevice, clock:
 def _detector(board: Board, bus: ConverterBus) -> BucketDetector:
     kind, channels = bus.wiring.kind, bus.wiring.arm_channels
     if kind in AD738X:
+        from firmware.drivers.ad738x import Ad738xDetector
+
         return Ad738xDetector(_ad738x(board, bus), channels)
-    if kind in ADS868X:
-        check_exposure(board.plan)
-        settings = Ads868xSettings(ADS868X[kind], bus.wiring.spi_hz, unipolar_range(board.sensor.vref_v))
-        return Ads868xDetector(bus.conversions, settings)
-    return Mcp3208Detector(bus.conversions, channels, board.sensor.vref_v)
+    if kind == MCP3208:
+        return Mcp3208Detector(bus.conversions, channels, board.sensor.vref_v)
+    return _ads868x(board, bus)
+
+
+def _ads868x(board: Board, bus: ConverterBus) -> BucketDetector:
+    from firmware.drivers.ads868x import Ads868xDetector, Ads868xSettings, check_exposure
+    from firmware.drivers.ads868x_frames import PARTS, unipolar_range
+
+    check_exposure(board.plan)
+    settings = Ads868xSettings(PARTS[bus.wiring.kind], bus.wiring.spi_hz, unipolar_range(board.sensor.vref_v))
+    return Ads868xDetector(bus.conversions, settings)
 
 
 def _stream(board: Board, bus: ConverterBus) -> SampleStream:
+    from firmware.drivers.ad738x_stream import Ad738xStream
+
     wiring = bus.wiring
     channels = {
         StreamRole.ARM_PLUS: wiring.arm_plus_channel,
@@ -132,7 +149,9 @@ def _stream(board: Board, bus: ConverterBus) -> SampleStream:
     return Ad738xStream(_ad738x(board, bus), wired, bus.clock)
 
 
-def _ad738x(board: Board, bus: ConverterBus) -> Ad738xLink:
+def _ad738x(board: Board, bus: ConverterBus) -> "Ad738xLink":
+    from firmware.drivers.ad738x import Ad738xLink, Ad738xSettings
+
     vref_v = _reference_v(board, bus.wiring.kind)
     settings = Ad738xSettings(
         AD738X[bus.wiring.kind],

@@ -5,7 +5,7 @@ from pathlib import Path
 from firmware.board import Board
 from firmware.rig import Rig
 from firmware.sim.light import LightSource, LightStream
-from firmware.sim.rig import Amplifier, SimulatedSurroundings, simulated_rig
+from firmware.sim.spi import Amplifier
 from lsi.placement import CENTRED, Placement
 
 __all__ = ["Amplifier", "LightStream", "Rig", "open_rig"]
@@ -31,9 +31,12 @@ def open_rig(
         BoardConfigError: Parts that do not fit together, or a package of the extra ``pi`` is missing.
         BusError: A bus of a real board cannot be opened.
     """
+    # Only the kind that is asked for is read: packages of real buses are not there on a machine
+    # that only simulates, and a real device starts sooner without the simulator.
     if board.simulation is not None:
+        from firmware.sim.rig import SimulatedSurroundings, simulated_rig  # noqa: PLC0415
+
         return simulated_rig(board, SimulatedSurroundings(board.simulation, light, amplifier), placement)
-    # Packages of real buses are not there on a machine that only simulates.
     from firmware.buses.rig import real_rig  # noqa: PLC0415
 
     return real_rig(board, placement, cache)

@@ -1,32 +1,35 @@
-"""A whole simulated board: controller, optics and converter behind the shipping drivers."""
+"""A whole simulated board: controller, optics and converter behind the shipping drivers.
 
-from collections.abc import Callable
+Chips are imported where they are put in, as in ``firmware.assembly``.
+"""
+
 from dataclasses import dataclass
 
-from firmware.assembly import ConverterBus, converter_bus, coproc, oversampled, steadiness_limits, stepped
+from firmware.assembly import (
+    MCP3208,
+    ConverterBus,
+    converter_bus,
+    coproc,
+    oversampled,
+    steadiness_limits,
+    stepped,
+)
 from firmware.board import Board, ScanMode, Simulation
 from firmware.dark_average import DarkAverage
 from firmware.drivers.ad738x_frames import PARTS as AD738X
-from firmware.drivers.ads868x_frames import PARTS as ADS868X
 from firmware.drivers.dlpc900 import Dlpc900
 from firmware.interfaces import Acquisition, PatternModulator
 from firmware.rig import Rig
 from firmware.scan import ScanParts
-from firmware.sim.ad738x_chip import Ad738xChip
-from firmware.sim.ads868x_chip import Ads868xChip
 from firmware.sim.clock import SimClock
-from firmware.sim.coproc_chip import SimCapture, SimCoproc
 from firmware.sim.dlpc900_chip import SimDlpc900
 from firmware.sim.light import LightSource, StillLight, smooth_field
 from firmware.sim.mcp3208_chip import Mcp3208Chip
 from firmware.sim.optics import Optics
-from firmware.sim.spi import SimSpi, SpiChip, VoltsAt
+from firmware.sim.spi import Amplifier, SimSpi, SpiChip, VoltsAt
 from firmware.sim.trigger import SimTriggerLine
 from lsi.measurement import CountScale
 from lsi.placement import Placement
-
-Amplifier = Callable[[int, float], float]
-"""What stands between optics and converter: (channel, volts in) to volts out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ def _acquisition(
     board: Board, modulator: PatternModulator, bench: Bench, bus: ConverterBus | None
 ) -> Acquisition:
     if bus is None:
+        from firmware.sim.coproc_chip import SimCapture, SimCoproc
+
         # Codes around half scale, as an AD7383 sends them.
         full_scale_counts = board.sensor.full_scale_counts
         scale = CountScale(full_scale_counts, board.sensor.vref_v / (full_scale_counts + 1))
@@ -113,9 +118,13 @@ def _bus(board: Board, simulation: Simulation, bench: Bench) -> ConverterBus:
 
 
 def _chip(board: Board, volts_at: VoltsAt) -> SpiChip:
-    kind = "" if board.converter is None else board.converter.kind
+    kind = MCP3208 if board.converter is None else board.converter.kind
     if kind in AD738X:
+        from firmware.sim.ad738x_chip import Ad738xChip
+
         return Ad738xChip(volts_at, kind, board.sensor.vref_v / (2 if AD738X[kind].is_differential else 1))
-    if kind in ADS868X:
-        return Ads868xChip(volts_at, kind)
-    return Mcp3208Chip(volts_at, board.sensor)
+    if kind == MCP3208:
+        return Mcp3208Chip(volts_at, board.sensor)
+    from firmware.sim.ads868x_chip import Ads868xChip
+
+    return Ads868xChip(volts_at, kind)

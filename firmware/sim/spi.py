@@ -22,6 +22,8 @@ controller of a Pi adds about 3 (raspberrypi/linux #4567).
 
 VoltsAt = Callable[[int, int], float]
 """Volts on an input: (channel, time in ns)."""
+Amplifier = Callable[[int, float], float]
+"""What stands between optics and converter: (channel, volts in) to volts out."""
 
 
 class SpiChip(Protocol):
