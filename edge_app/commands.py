@@ -5,8 +5,10 @@ number, retained ones do nothing, and answers go to ``ack/<command>`` alone, whe
 like to have them. No command reaches payload mode, masks or policy.
 """
 
+import hashlib
 import logging
 import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -39,6 +41,8 @@ MAX_CORRELATION_BYTES: Final = 64
 """Four random UUIDs. What is longer is not carried back."""
 ACK_EXPIRES_S: Final = 60
 """Who asked does not wait longer."""
+MAX_ANSWERED: Final = 64
+"""More than the rates of all commands let through in that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,34 @@ class TokenBucket:
         return wait_ns
 
 
+class Answered:
+    """What was accepted lately, so that a command that comes twice is carried out once.
+
+    MQTT delivers "at least once", and its mark of a repetition is lost at the broker: only what the
+    sender put in tells a repetition from a second wish. So a message without correlation data is
+    always new.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._acks: OrderedDict[tuple[str, bytes, bytes], tuple[int, Message]] = OrderedDict()
+
+    def get(self, message: Message) -> Message | None:
+        """The acknowledgement of the same message, if it was accepted in the last minute."""
+        key = _same(message)
+        at_ns, ack = (0, None) if key is None else self._acks.get(key, (0, None))
+        return ack if self._clock.now_ns() - at_ns < ACK_EXPIRES_S * NS_PER_S else None
+
+    def keep(self, message: Message, ack: Message) -> None:
+        """Remember; the oldest are forgotten."""
+        key = _same(message)
+        if key is not None:
+            self._acks[key] = (self._clock.now_ns(), ack)
+            self._acks.move_to_end(key)
+            if len(self._acks) > MAX_ANSWERED:
+                self._acks.popitem(last=False)
+
+
 class Commands:
     """Turns messages into calls of handlers, and their replies into acknowledgements.
 
@@ -108,6 +140,7 @@ class Commands:
         self._handlers = handlers
         self._buckets = {command: TokenBucket(rates[command], clock) for command in Command}
         self._told_too_often: set[Command] = set()
+        self._answered = Answered(clock)
 
     @property
     def topic_filter(self) -> str:
@@ -130,7 +163,14 @@ class Commands:
         if wait_ns:
             return self._put_off(command, message, wait_ns)
         self._told_too_often.discard(command)
-        return self._ack(command, message, *self._carried_out(command, message))
+        return self._answered.get(message) or self._answer(command, message)
+
+    def _answer(self, command: Command, message: Message) -> Message:
+        reply, request_id = self._carried_out(command, message)
+        ack = self._ack(command, message, reply, request_id)
+        if isinstance(reply, Accepted):
+            self._answered.keep(message, ack)
+        return ack
 
     def _put_off(self, command: Command, message: Message, wait_ns: int) -> Message | None:
         if command in self._told_too_often:
@@ -183,6 +223,11 @@ def _parsed(command: Command, message: Message) -> Parsed:
     if message.properties.correlation_data is not None and _correlation(message) is None:
         return Parsed(Refused(Reason.TOO_LONG), parsed.request_id)
     return parsed
+
+
+def _same(message: Message) -> tuple[str, bytes, bytes] | None:
+    data = _correlation(message)
+    return None if data is None else (message.topic, data, hashlib.sha256(message.payload).digest())
 
 
 def _correlation(message: Message) -> bytes | None:

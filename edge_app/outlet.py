@@ -4,7 +4,7 @@ import logging
 import statistics
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
@@ -13,9 +13,11 @@ from edge_app.commands import Commands
 from edge_app.config import AppConfig
 from edge_app.device_rig import shown_patterns
 from edge_app.live_state import LiveState
+from edge_app.pause import Pause
 from edge_app.policy import Disclosed
 from edge_app.publisher import Publisher, WayOut
 from edge_app.visits import Visits
+from edge_app.vitals import Vitals, read_vitals
 from firmware.interfaces import Clock
 from firmware.rig import Rig
 from lsi.bundle import Bundle
@@ -23,7 +25,7 @@ from lsi.command_documents import Command
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import LsiError
 from lsi.problems import ADVICE, Problem, problem_of
-from lsi.status import Backlog, HealthPayload, InfoPayload
+from lsi.status import Backlog, HealthPayload, InfoPayload, Throttling
 from lsi.topics import Kind
 from lsi.units import NS_PER_S
 from lsi.update_state import UpdateState
@@ -46,6 +48,7 @@ class Told:
     rig: Rig
     policy: DisclosurePolicy
     stream: str
+    vitals: Callable[[], Vitals] = field(default=read_vitals)
 
 
 class Outlet:
@@ -55,16 +58,18 @@ class Outlet:
         told: Who tells.
         publisher: The way out.
         clock: Monotonic time.
-        pause: Called with the seconds for which no scan shall be made; 0 ends a pause.
+        pause: What the command ``pause`` sets.
     """
 
-    def __init__(self, told: Told, publisher: Publisher, clock: Clock, pause: Callable[[int], None]) -> None:
+    def __init__(self, told: Told, publisher: Publisher, clock: Clock, pause: Pause) -> None:
         self._told = told
         self._publisher = publisher
         self._clock = clock
+        self._pause = pause
+        self._told_paused = False
         self._live = LiveState(told.config.live, clock=clock)
         self._visits = Visits(told.config.visits, clock=clock)
-        self._commands = Commands(told.config.device_id, told.stream, self._handlers(pause), clock=clock)
+        self._commands = Commands(told.config.device_id, told.stream, self._handlers(), clock=clock)
         self._scans = 0
         self._failed = 0
         self._infer_ms: deque[float] = deque(maxlen=INFERENCES)
@@ -114,7 +119,7 @@ class Outlet:
                 self._publisher.reply(reply)
         if self._publisher.serve():
             self._tell_again()
-        elif self._clock.now_ns() - self._health_sent_ns >= HEALTH_PERIOD_NS:
+        elif self._is_health_due():
             self._publish_health()
 
     def close(self) -> None:
@@ -122,11 +127,16 @@ class Outlet:
         for event in self._visits.close():
             self._publisher.record(Kind.EVENT, event.encode_as)
 
-    def _handlers(self, pause: Callable[[int], None]) -> Mapping[Command, Handler]:
+    def _is_health_due(self) -> bool:
+        if self._told_paused != bool(self._pause.left_s):
+            return True
+        return self._clock.now_ns() - self._health_sent_ns >= HEALTH_PERIOD_NS
+
+    def _handlers(self) -> Mapping[Command, Handler]:
         own = {
             Command.REBIRTH: acting(self._tell_again),
             Command.IDENTIFY: acting(_identify),
-            Command.PAUSE: pausing(pause),
+            Command.PAUSE: pausing(self._pause.begin),
         }
         return {**self._publisher.handlers(), **own}
 
@@ -152,11 +162,13 @@ class Outlet:
         self._publisher.publish(Kind.HEALTH, self._health().encode())
 
     def _health(self) -> HealthPayload:
-        told, way_out = self._told, self._publisher.way_out()
+        told, way_out, vitals = self._told, self._publisher.way_out(), self._told.vitals()
+        paused_s = self._pause.left_s
+        self._told_paused = bool(paused_s)
         return HealthPayload(
             device_id=told.config.device_id,
             stream=told.stream,
-            problems=self._problems | _problems_of(way_out),
+            problems=self._problems | _problems_of(way_out) | _problems_of_board(vitals),
             scans=self._scans,
             scans_failed=self._failed,
             reconnects=way_out.reconnects,
@@ -165,6 +177,9 @@ class Outlet:
             outbox=_backlog_of(way_out),
             certificate_expires=None if way_out.certificate is None else way_out.certificate.expires,
             highest=dict(list((way_out.highest or {}).items())[-MAX_STREAMS:]),
+            paused_s=paused_s,
+            temperature_c=vitals.temperature_c,
+            throttled=vitals.throttled,
         )
 
     def _info(self) -> InfoPayload:
@@ -207,6 +222,13 @@ def _problems_of(way_out: WayOut) -> frozenset[Problem]:
     if way_out.certificate is not None and way_out.certificate.is_refused:
         found.add(Problem.CERTIFICATE)
     return frozenset(found)
+
+
+def _problems_of_board(vitals: Vitals) -> frozenset[Problem]:
+    """A board short of power is slowed down too: then that is the one thing to mend."""
+    if Throttling.UNDER_VOLTAGE in vitals.throttled:
+        return frozenset({Problem.POWER})
+    return frozenset({Problem.HOT}) if vitals.throttled else frozenset()
 
 
 def _backlog_of(way_out: WayOut) -> Backlog | None:

@@ -13,6 +13,7 @@ from edge_app.config import AppConfig
 from edge_app.encoder import Encoder
 from edge_app.notify import Notifier, Watchdog
 from edge_app.outlet import Outlet, Told, disclosed_names
+from edge_app.pause import Pause
 from edge_app.policy import ScanStamp, disclose
 from edge_app.publisher import Publisher
 from edge_app.wall_clock import SystemWallClock, WallClock
@@ -64,9 +65,9 @@ class Service:
         self._config = config
         self._parts = parts
         self._policy: DisclosurePolicy = config.policy.narrowed(parts.bundle.allowed)
+        self._pause = Pause(parts.clock)
         told = Told(config, parts.bundle, parts.rig, self._policy, parts.stream)
         self._outlet = Outlet(told, parts.publisher, parts.clock, self._pause)
-        self._paused_until_ns = 0
 
     @property
     def stream(self) -> str:
@@ -118,21 +119,17 @@ class Service:
 
     def _rest(self, stop: threading.Event, until_ns: int, worker: ThreadPoolExecutor) -> bool:
         """Wait for the next scan, serving meanwhile; whether the service is to end."""
-        while (left_ns := max(until_ns, self._paused_until_ns) - self._parts.clock.now_ns()) > 0:
+        while (left_ns := max(until_ns, self._pause.until_ns) - self._parts.clock.now_ns()) > 0:
             if stop.wait(min(left_ns / NS_PER_S, SERVE_S)):
                 return True
             worker.submit(self._idle).result()
         return stop.is_set()
 
     def _idle(self) -> None:
-        if self._parts.watchdog is not None and self._parts.clock.now_ns() < self._paused_until_ns:
+        if self._parts.watchdog is not None and self._pause.left_s:
             self._parts.watchdog.rested()
         self._outlet.rest()
         self._outlet.serve()
-
-    def _pause(self, seconds: int) -> None:
-        """No scan for so long; 0 goes on."""
-        self._paused_until_ns = self._parts.clock.now_ns() + seconds * NS_PER_S
 
     def _scan(self) -> ScanOutcome:
         try:

@@ -33,6 +33,8 @@ class Problem(StrEnum):
     CLIENT_ID_CONFLICT = "client_id_conflict"
     OUTBOX = "outbox"
     CERTIFICATE = "certificate"
+    POWER = "power"
+    HOT = "hot"
 
 
 ADVICE: Final = {
@@ -49,6 +51,8 @@ ADVICE: Final = {
     Problem.SCAN_FAILED: "read the log of the device.",
     Problem.CLIENT_ID_CONFLICT: "give the other client with this id an id and a certificate of its own.",
     Problem.CERTIFICATE: "read the log of the device: it says why the new certificate is not used.",
+    Problem.POWER: "a power supply and a cable that hold 5 V under load.",
+    Problem.HOT: "cool the board: a heat sink, air, or a cooler place.",
     Problem.OUTBOX: "free the disk of the device, or mount it writable; records are lost until then.",
 }
 """What to try, for each problem."""

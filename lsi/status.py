@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 
 from lsi.problems import Problem
 from lsi.schema import (
@@ -80,6 +81,15 @@ class InfoPayload:
         )
 
 
+class Throttling(StrEnum):
+    """What slows the board down at this moment, as its firmware tells."""
+
+    UNDER_VOLTAGE = "under_voltage"
+    FREQUENCY_CAPPED = "frequency_capped"
+    THROTTLED = "throttled"
+    SOFT_TEMPERATURE_LIMIT = "soft_temperature_limit"
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """Records on the device: waiting for the broker, kept for a replay, refused, lost since the start."""
@@ -97,7 +107,8 @@ class HealthPayload:
     ``mirror_duty`` is the part of the time (0 to 1) that the least and the most used mirrors
     were on, from masks and times alone; ``None`` before the first scan. ``infer_ms`` is the median
     of the last inferences. ``highest`` is the highest ``seq`` of each stream that is still known:
-    a reader finds gaps and tails with it.
+    a reader finds gaps and tails with it. ``paused_s`` is how long no scan will be made because
+    somebody asked for that. ``temperature_c`` is that of the board's processor.
     """
 
     device_id: str
@@ -111,6 +122,9 @@ class HealthPayload:
     outbox: Backlog | None = None
     highest: Mapping[str, int] = field(default_factory=dict)
     certificate_expires: str | None = None
+    paused_s: int = 0
+    temperature_c: float | None = None
+    throttled: frozenset[Throttling] = frozenset()
 
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``health``."""
@@ -124,6 +138,7 @@ class HealthPayload:
             "scans_failed": self.scans_failed,
             "reconnects": self.reconnects,
         }
+        document |= self._board()
         if self.mirror_duty is not None:
             document["mirror_duty"] = [round(duty, 3) for duty in self.mirror_duty]
         if self.infer_ms is not None:
@@ -156,4 +171,17 @@ class HealthPayload:
             outbox=Backlog(**document["outbox"]) if "outbox" in document else None,
             highest=document.get("highest", {}),
             certificate_expires=document.get("certificate", {}).get("expires"),
+            paused_s=document.get("paused_s", 0),
+            temperature_c=document.get("temperature_c"),
+            throttled=frozenset(map(Throttling, document.get("throttled", []))),
         )
+
+    def _board(self) -> dict[str, object]:
+        told: dict[str, object] = {}
+        if self.paused_s:
+            told["paused_s"] = self.paused_s
+        if self.temperature_c is not None:
+            told["temperature_c"] = round(self.temperature_c, 1)
+        if self.throttled:
+            told["throttled"] = sorted(self.throttled)
+        return told

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_app.command_replies import Handler, acting, pausing, replaying
-from edge_app.commands import ACK_EXPIRES_S, MAX_CORRELATION_BYTES, RATES, Commands, Rate, TokenBucket
+from edge_app.commands import (
+    ACK_EXPIRES_S,
+    MAX_ANSWERED,
+    MAX_CORRELATION_BYTES,
+    RATES,
+    Answered,
+    Commands,
+    Rate,
+    TokenBucket,
+)
 from edge_app.replay import MAX_RANGES, ReplayAnswer, SeqRange
 from firmware.sim.clock import SimClock
 from lsi.command_documents import (
@@ -128,6 +137,56 @@ def test_an_answer_never_goes_where_the_sender_says() -> None:
     answer = Device().commands.handle(message("rebirth", response_topic="homeassistant/device/x/config"))
     assert answer is not None
     assert (answer.topic, answer.properties.response_topic) == ("lsi/v1/hall1/ack/rebirth", None)
+
+
+ONCE = message("rebirth", correlation_data=b"one")
+
+
+class TestTheSameMessageTwice:
+    def test_is_carried_out_once_and_answered_twice(self) -> None:
+        device = Device()
+        sent = message("rebirth", b'{"id":"r1"}', correlation_data=b"one")
+        first = device.commands.handle(sent)
+        device.clock.advance((ACK_EXPIRES_S - 1) * NS_PER_S)
+        assert device.commands.handle(sent) == first
+        assert len(device.asked) == 1
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            message("rebirth", b'{"id":"r1"}', correlation_data=b"two"),
+            message("rebirth", b'{"id":"r2"}', correlation_data=b"one"),
+            message("identify", b'{"id":"r1"}', correlation_data=b"one"),
+        ],
+    )
+    def test_is_another_one_with_another_word_in_it(self, other: Message) -> None:
+        device = Device()
+        device.reply(message("rebirth", b'{"id":"r1"}', correlation_data=b"one"))
+        device.reply(other)
+        assert len(device.asked) == 2
+
+    @pytest.mark.parametrize(("sent", "later_s"), [(message("rebirth"), 1), (ONCE, ACK_EXPIRES_S)])
+    def test_is_new_without_correlation_data_or_after_a_minute(self, sent: Message, later_s: int) -> None:
+        device = Device()
+        for _ in range(2):
+            device.reply(sent)
+            device.clock.advance(later_s * NS_PER_S)
+        assert len(device.asked) == 2
+
+    def test_is_tried_again_where_it_was_refused(self) -> None:
+        replies: list[Reply] = [Refused(Reason.BUSY), Accepted()]
+        device = Device(update=lambda _: replies.pop(0))
+        sent = message("update", b"INSTALL", correlation_data=b"one")
+        assert [device.reply(sent), device.reply(sent)] == [Refused(Reason.BUSY), Accepted()]
+
+    def test_is_forgotten_when_too_many_came_after_it(self) -> None:
+        answered, sent = Answered(SimClock()), ONCE
+        for number in range(MAX_ANSWERED):
+            answered.keep(replace(sent, payload=b"%d" % number), sent)
+        assert answered.get(replace(sent, payload=b"0")) == sent
+        answered.keep(sent, sent)
+        assert answered.get(replace(sent, payload=b"0")) is None
+        assert answered.get(sent) == sent
 
 
 def test_correlation_data_too_long_to_carry_back_is_refused() -> None:

@@ -12,7 +12,9 @@ from edge_app.home_assistant import HEARTBEAT_S
 from edge_app.outbox_records import DropReason, OutboxStatus
 from edge_app.outbox_schema import Fault
 from edge_app.outlet import HEALTH_PERIOD_NS, Outlet, Told
+from edge_app.pause import Pause
 from edge_app.publisher import CertificateState, WayOut
+from edge_app.vitals import Vitals
 from firmware.factory import open_rig
 from firmware.sim.clock import SimClock
 from lsi.bundle import parse_bundle
@@ -21,7 +23,7 @@ from lsi.disclosure import DisclosurePolicy
 from lsi.errors import LowLightError
 from lsi.payload import AttributePayload
 from lsi.problems import Problem
-from lsi.status import HealthPayload, InfoPayload
+from lsi.status import HealthPayload, InfoPayload, Throttling
 from lsi.topics import Kind
 from lsi.units import NS_PER_S
 from lsi.update_state import UpdateState
@@ -38,11 +40,12 @@ class Desk:
     def __init__(self, *, every_scan: bool = False, state: Path = Path("/nonexistent")) -> None:
         self.clock = SimClock()
         self.publisher = RecordingPublisher()
-        self.paused: list[int] = []
+        self.pause = Pause(self.clock)
+        self.vitals = Vitals()
         bundle = parse_bundle(small_bundle(), "small")
         config = replace(CONFIG, every_scan=every_scan, state=state)
-        told = Told(config, bundle, open_rig(BOARD), DisclosurePolicy(), STREAM)
-        self.outlet = Outlet(told, self.publisher, self.clock, self.paused.append)
+        told = Told(config, bundle, open_rig(BOARD), DisclosurePolicy(), STREAM, lambda: self.vitals)
+        self.outlet = Outlet(told, self.publisher, self.clock, self.pause)
         self._seq = 0
 
     def scan(self, *, face: bool = True, smiling: bool | None = True) -> bool:
@@ -200,11 +203,43 @@ def test_commands_are_carried_out_and_acknowledged(caplog: pytest.LogCaptureFixt
     asked: list[tuple[Command, bytes, Callable[[], bool]]] = [
         (Command.REBIRTH, b"{}", lambda: len(desk.publisher.of(Kind.INFO)) == 1),
         (Command.IDENTIFY, b"{}", lambda: "asked to identify" in caplog.text),
-        (Command.PAUSE, b'{"seconds":30}', lambda: desk.paused == [30]),
+        (Command.PAUSE, b'{"seconds":30}', lambda: desk.pause.left_s == 30),
     ]
     for command, payload, done in asked:
         assert isinstance(desk.ask(command, payload).reply, Accepted)
         assert done()
+
+
+def test_a_pause_and_its_end_are_told_at_once() -> None:
+    desk = Desk()
+    desk.ask(Command.PAUSE, b'{"seconds":30}')
+    assert desk.health.paused_s == 30
+    told = len(desk.publisher.of(Kind.HEALTH))
+    desk.clock.advance(29 * NS_PER_S)
+    desk.outlet.serve()
+    assert len(desk.publisher.of(Kind.HEALTH)) == told
+    desk.clock.advance(NS_PER_S)
+    desk.outlet.serve()
+    assert len(desk.publisher.of(Kind.HEALTH)) == told + 1
+    assert desk.health.paused_s == 0
+
+
+@pytest.mark.parametrize(
+    ("throttled", "problems"),
+    [
+        ({Throttling.UNDER_VOLTAGE, Throttling.THROTTLED}, {Problem.POWER}),
+        ({Throttling.SOFT_TEMPERATURE_LIMIT}, {Problem.HOT}),
+        (set(), set()),
+    ],
+)
+def test_what_slows_the_board_down_is_in_health(throttled: set[Throttling], problems: set[Problem]) -> None:
+    desk = Desk()
+    desk.vitals = Vitals(81.34, frozenset(throttled))
+    desk.clock.advance(HEALTH_PERIOD_NS)
+    desk.outlet.serve()
+    assert desk.health.problems == problems
+    assert desk.health.throttled == throttled
+    assert desk.health.temperature_c == 81.3
 
 
 def test_a_command_that_nobody_can_carry_out_is_refused() -> None:
