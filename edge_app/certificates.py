@@ -26,14 +26,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from lsi.credentials import forbidden_mode
 from lsi.errors import CertificateError, KeyFileError
 
 MAX_PEM_BYTES: Final = 65_536
 MAX_PATH: Final = 6
 """Longest way from a certificate to its authority; real ones take two or three steps."""
 WARN_BEFORE: Final = dt.timedelta(days=30)
-
-_OPEN_TO_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def read_key(path: Path) -> PrivateKeyTypes:
         KeyFileError: Not readable, open to others, with a password, or no key.
     """
     try:
-        content = read_bounded(path, forbidden=_OPEN_TO_OTHERS)
+        content = read_bounded(path, forbidden=forbidden_mode(path))
         return load_pem_private_key(content, None)
     except PermissionError as cause:
         raise KeyFileError(

@@ -13,6 +13,7 @@ from edge_app.home_assistant import DEFAULT_PREFIX, HEARTBEAT_S
 from edge_app.live_state import LiveRules
 from edge_app.visits import VisitRules
 from lsi.attributes import ATTR_LITE
+from lsi.credentials import credential_path
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import AppConfigError
 from lsi.schema import check
@@ -85,7 +86,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> AppConfi
     document = overridden(document, environ)
     check(document, "app-config", error=AppConfigError, source=str(path))
     mqtt = document["mqtt"]
-    tls = _tls(mqtt.get("tls", {"mode": "system"}), path.parent)
+    tls = _tls(mqtt.get("tls", {"mode": "system"}), path.parent, environ)
     return AppConfig(
         device_id=document["device_id"],
         board=_board(document["board"], path.parent),
@@ -136,10 +137,14 @@ def _trust(document: Mapping[str, Any], base: Path) -> TrustSettings:
     return TrustSettings(keys, allow_unsigned=document.get("allow_unsigned", False))
 
 
-def _tls(document: Mapping[str, str], base: Path) -> TlsSettings | None:
+def _tls(document: Mapping[str, str], base: Path, environ: Mapping[str, str]) -> TlsSettings | None:
     if document["mode"] == "off":
         return None
-    files = {key: _resolve(value, base) for key, value in document.items() if key.endswith("_file")}
+    files = {
+        key: credential_path(value, environ) or _resolve(value, base)
+        for key, value in document.items()
+        if key.endswith("_file")
+    }
     if document["mode"] == "system" and "ca_file" in files:
         found = "mqtt.tls: mode 'system' does not read ca_file."
         raise AppConfigError(found, hint="mode = 'file' to trust the certificates of ca_file.")

@@ -37,6 +37,7 @@ from edge_app.certificates import (
 )
 from edge_app.config import AppConfig
 from edge_app.mosquitto_config import is_reserved
+from lsi.credentials import is_credential
 from lsi.errors import AppConfigError, CertificateError, ConfigError, KeyFileError
 from transport.broker import BrokerAddress, TlsSettings
 
@@ -87,6 +88,9 @@ class DeviceIdentity:
             )
         if tls.cert_file == tls.key_file:
             raise AppConfigError("cert_file and key_file are one file.", hint=f"[mqtt] {TLS_EXAMPLE}")
+        if is_credential(tls.cert_file) or is_credential(tls.key_file):
+            found = "Certificate and key are credentials, which only systemd can replace."
+            raise AppConfigError(found, hint="put the new files into /etc/lsi/creds and restart lsi-edge.")
         if is_reserved(config.device_id):
             found = f"{config.device_id} is the name of another user at the broker."
             raise AppConfigError(found, hint="another device_id.")

@@ -1,12 +1,14 @@
 """``lsi-edge run``: the service."""
 
 import argparse
+import contextlib
 import datetime as dt
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from importlib.metadata import version
 
 from edge_app.admission import Terms, admit
@@ -18,12 +20,14 @@ from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
 from edge_app.provisioning import DeviceIdentity, complete
 from edge_app.publisher import PrintingPublisher, Publisher
+from edge_app.rig_lock import rig_lock
 from edge_app.service import Parts, Service, new_stream
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock, utc_if_synced
 from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.clock import MonotonicClock
 from lsi.bundle import Bundle
+from lsi.credentials import is_credential
 from lsi.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -52,7 +56,7 @@ def _run(parsed: argparse.Namespace) -> int:
     stream = new_stream()
     parsed.log_fields.device, parsed.log_fields.stream = config.device_id, stream
     stop = _stop_on_signal()
-    with open_board(board, config.state, parsed.light) as rig:
+    with _simulation_lock(board, config, parsed), open_board(board, config.state, parsed.light) as rig:
         publisher: Publisher = (
             PrintingPublisher(config.device_id, sys.stdout)
             if parsed.print
@@ -79,6 +83,18 @@ def _run(parsed: argparse.Namespace) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _simulation_lock(board: Board, config: AppConfig, parsed: argparse.Namespace) -> Iterator[None]:
+    """A simulated rig may be driven twice, a state folder not: its records are as real as any."""
+    if not board.simulated or parsed.print:
+        yield
+        return
+    with contextlib.suppress(OSError):  # the lock says why
+        config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with rig_lock(config.state):
+        yield
+
+
 def _uplink(config: AppConfig, board: Board, bundle: Bundle, stream: str) -> Uplink:
     clock = MonotonicClock()
     certificate = _certificate_watch(config)
@@ -88,8 +104,9 @@ def _uplink(config: AppConfig, board: Board, bundle: Bundle, stream: str) -> Upl
 
 
 def _certificate_watch(config: AppConfig) -> CertificateWatch | None:
-    """Finishes a renewal that was cut off, and looks out for the next one."""
-    if config.broker.tls is None or config.broker.tls.cert_file is None:
+    """Finishes a renewal that was cut off, and looks out for the next one; credentials are systemd's."""
+    tls = config.broker.tls
+    if tls is None or tls.cert_file is None or is_credential(tls.cert_file):
         return None
     identity = DeviceIdentity.of(config)
     try:

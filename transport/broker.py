@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from lsi.credentials import forbidden_mode
 from lsi.errors import AppConfigError
 from transport.tls import client_context
 
@@ -171,6 +172,6 @@ def _check_private(key_file: Path) -> None:
     except OSError as cause:
         found = f"Private key {key_file} cannot be read ({cause.strerror})."
         raise AppConfigError(found, hint="the path of a PEM key.") from cause
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if mode & forbidden_mode(key_file):
         found = f"Private key {key_file} is open to others (mode {stat.S_IMODE(mode):04o})."
         raise AppConfigError(found, hint=f"chmod 600 {key_file}")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_app.cli import main
+from edge_app.rig_lock import rig_lock
 from firmware.sim.light import encode_light_frame, smooth_field
 from lab.bundles import shipped_bundle
 from lab.signed_copy import SignedCopy
@@ -77,6 +78,17 @@ def test_run_prints_one_payload_per_scan(
     assert [topic.rpartition("/")[2] for topic, _ in lines[:2]] == ["info", "health"]
     payloads = [AttributePayload.decode(text.encode()) for topic, text in lines if topic.endswith("/attr")]
     assert [payload.seq for payload in payloads] == [1, 2]
+
+
+def test_two_services_never_share_a_state_folder_and_a_look_is_free(
+    signed: SignedCopy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["run", "--config", config(tmp_path, signed), "--simulate", "--scans", "1"]
+    (tmp_path / "state").mkdir()
+    with rig_lock(tmp_path / "state"):
+        assert main(run) == 4
+        assert "Another program drives the rig" in capsys.readouterr().err
+        assert main([*run, "--print"]) == 0
 
 
 def test_run_reads_light_from_standard_input(signed: SignedCopy, tmp_path: Path) -> None:

@@ -117,3 +117,13 @@ def test_any_file_is_read_or_refused_with_a_reason(tmp_path: Path, content: byte
         load_config(path)
     except LsiError as error:
         assert error.found  # noqa: PT017 - either outcome is right
+
+
+def test_certificate_and_key_may_be_credentials_of_systemd(tmp_path: Path) -> None:
+    files = 'ca_file = "ca.crt", cert_file = "credential:d.crt", key_file = "credential:d.key"'
+    path = written(tmp_path, GOOD.replace('mode = "off"', f'mode = "file", {files}'))
+    settings = load_config(path, {"CREDENTIALS_DIRECTORY": "/run/credentials/lsi-edge.service"}).broker.tls
+    assert settings is not None
+    folder = Path("/run/credentials/lsi-edge.service")
+    assert (settings.cert_file, settings.key_file) == (folder / "d.crt", folder / "d.key")
+    assert settings.ca_file == tmp_path / "ca.crt"

@@ -274,3 +274,12 @@ def test_a_device_may_not_bear_the_name_of_another_user(name: str) -> None:
         DeviceIdentity.of(replace(config_of(tls), device_id=name))
     with pytest.raises(AppConfigError, match="one file"):
         DeviceIdentity.of(config_of(TlsSettings(None, Path("/a.pem"), Path("/a.pem"))))
+
+
+def test_what_only_systemd_can_replace_is_not_provisioned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    tls = TlsSettings(None, tmp_path / "device.crt", tmp_path / "device.key")
+    with pytest.raises(AppConfigError, match="only systemd can replace"):
+        DeviceIdentity.of(config_of(tls))

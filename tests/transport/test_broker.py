@@ -43,6 +43,18 @@ def test_a_key_that_others_can_read_is_refused_with_the_command_that_mends_it(tm
         TlsSettings(cert_file=tmp_path / "c", key_file=key).context()
 
 
+@pytest.mark.parametrize(("mode", "refusal"), [(0o440, "cannot be used"), (0o444, "open to others")])
+def test_a_credential_is_readable_for_its_group_and_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, refusal: str
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    key = tmp_path / "device.key"
+    key.write_text("no key, so that whoever reads it says so")
+    key.chmod(mode)
+    with pytest.raises(AppConfigError, match=refusal):
+        TlsSettings(cert_file=key, key_file=key).context()
+
+
 def test_missing_and_broken_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AppConfigError, match=r"no\.key cannot be read"):
         TlsSettings(cert_file=tmp_path / "c", key_file=tmp_path / "no.key").context()
