@@ -65,3 +65,9 @@ def _processor() -> str:
         if key.strip() in {"model name", "Model"}:
             return value.strip()
     return platform.processor() or "unknown processor"
+
+
+def resident_mb(pid: int | str = "self") -> float:
+    """Resident memory of a process in MB."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
