@@ -24,6 +24,7 @@ from benchmarks.report import Figure, report, resident_mb
 from benchmarks.service_agents import AGENTS, config_file
 from benchmarks.service_kills import broker_kill_figures
 from benchmarks.service_sink import Key, Sink, sink
+from benchmarks.service_vanish import vanish_figures
 from lab.broker import find_mosquitto, free_port, loopback_broker
 from lab.bundles import shipped_bundle
 from lab.signed_copy import signed_copy
@@ -68,12 +69,14 @@ def _service_figures(mosquitto: str) -> list[Figure]:
             starts_s = [_start_s(run, messages) for _ in range(STARTS + 1)]
             simulated_percent, rss_mb = _weighed(run, messages)
             steady_percent, _ = _weighed(recorded, messages)
+        vanished = vanish_figures(config, broker.port)
     first_s = sorted(starts_s[1:])[len(starts_s[1:]) // 2]
     per_second = {"payloads_per_s": 10.0, "with_simulator": simulated_percent}
     return [
         _at_most("start_to_first_attr_s", first_s, "s", GOAL_START_S, {"cold": starts_s[0]}),
         _at_most("steady_cpu_percent", steady_percent, "% of a core", GOAL_CPU_PERCENT, per_second),
         _at_most("steady_rss_mb", rss_mb, "MB", GOAL_RSS_MB, {}),
+        *vanished,
     ]
 
 
