@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FRAMES ?=
 SCENE ?=
+# Each process of the tests takes up to 1.3 GB.
+JOBS ?= 2
 PYTEST_ARGS ?=
 
 help: ## list the targets
@@ -49,7 +51,7 @@ debian-packages: # mosquitto and minisign, for the tests that ask the real ones
 	@tools/install_debian_packages.sh
 
 test: $(VENV)/.dev $(OLD)/.done debian-packages lint ## lint, then every test
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 guest: $(VENV)/.dev ## real hidapi, gpiod and rpi-lgpio over a kernel of their own (QEMU; minutes, downloads 210 MB once)
 	@tools/guest_suite.sh $(abspath $(BIN)/python)

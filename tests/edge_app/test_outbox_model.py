@@ -199,5 +199,5 @@ class OutboxMachine(RuleBasedStateMachine):
             row.due_s = 0
 
 
-OutboxMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+OutboxMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=25)
 TestOutbox = OutboxMachine.TestCase

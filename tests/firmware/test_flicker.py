@@ -34,7 +34,7 @@ def found(light: NDArray[np.float64], times_ns: NDArray[np.float64]) -> Flicker:
 
 
 @pytest.mark.parametrize("hz", [100, 120])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     depth=st.floats(0.01, 0.9), phase=st.floats(0, 6.28), span_ms=st.floats(25, 120), has_gaps=st.booleans()
 )

@@ -263,7 +263,7 @@ STREAMS = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(STREAMS)
 def test_gaps_anywhere_give_the_right_windows_or_an_error(stream: PassStream) -> None:
     try:
@@ -273,7 +273,7 @@ def test_gaps_anywhere_give_the_right_windows_or_an_error(stream: PassStream) ->
     assert patterns_of(record, windows) == right(stream.shown.patterns)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), BLOCKS, GAPS)
 def test_gaps_and_a_wrong_number_of_exposures_never_shift(
     data: st.DataObject, sizes: list[int], gaps_ns: list[int]
@@ -284,7 +284,7 @@ def test_gaps_and_a_wrong_number_of_exposures_never_shift(
         cut(PassStream(shown, sizes=sizes, gaps_ns=gaps_ns), samples=8, asked=asked)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), BLOCKS, st.lists(st.integers(0, 200_000), min_size=1, max_size=6))
 def test_a_glitch_anywhere_gives_the_right_windows_or_an_error(
     data: st.DataObject, sizes: list[int], gaps_ns: list[int]

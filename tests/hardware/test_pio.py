@@ -136,7 +136,7 @@ def test_the_closing_word_tells_whether_the_exposure_outlasted_the_last_conversi
 
 
 @pytest.mark.parametrize("shifts_on", [RISING, FALLING])
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(results=st.lists(st.integers(0, 0xFFFFFFFF), min_size=4, max_size=4))
 def test_every_bit_arrives_whichever_edge_the_converter_shifts_on(shifts_on: int, results: list[int]) -> None:
     end = EDGE + length_of(3, 0) + 50

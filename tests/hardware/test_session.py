@@ -204,7 +204,7 @@ def test_the_end_is_told_after_the_tail_with_the_edges_of_the_tail() -> None:
 
 
 @example(masks=41, samples=24, steps=[500, 500])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     masks=st.integers(1, 300), samples=st.integers(1, 255), steps=st.lists(st.integers(1, 400), max_size=60)
 )

@@ -71,7 +71,7 @@ def test_the_interval_is_over_people_so_that_one_person_has_none() -> None:
     assert low < many["mean"] < high
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.01, 100), st.floats(-50, 50))
 def test_the_ranking_of_scores_is_all_that_counts_for_auc_and_thresholds_follow(
     scale: float, shift: float

@@ -18,7 +18,7 @@ def of_rank(rank: int, count: int, side: int = 12) -> PatternSet:
 
 
 @given(st.integers(1, 40), st.integers(0, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_repeated_masks_see_nothing_new(rank: int, more: int) -> None:
     assert mask_rank(of_rank(rank, rank + more)) == rank
 

@@ -220,7 +220,7 @@ def test_a_file_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> No
     assert "lsi-edge calibrate" in missing.value.hint
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, len(CONTENT) - 1), st.integers(1, 255))
 def test_no_changed_byte_gets_through_except_in_the_untrusted_comment(place: int, difference: int) -> None:
     damaged = bytearray(CONTENT)
@@ -234,14 +234,14 @@ def test_no_changed_byte_gets_through_except_in_the_untrusted_comment(place: int
     assert found == CALIBRATION
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=600))
 def test_random_bytes_are_an_error_of_ours(content: bytes) -> None:
     with pytest.raises(LsiError):
         parse_rig_calibration(content, KEY.public_key, "c")
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(sorted(CALIBRATION.to_document())),
@@ -267,7 +267,7 @@ def test_a_signed_document_with_strange_parts_is_an_error_of_ours(parts: dict[st
     }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.floats(-100, 100), st.floats(-100, 100), st.floats(0.5, 2), st.floats(-math.pi, math.pi), st.booleans()
 )

@@ -28,7 +28,7 @@ def test_the_first_hadamard_masks_cut_the_field_in_halves_and_quarters() -> None
     assert np.array_equal(quarters, halves[:, None] == halves)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.sampled_from([2, 4, 8]))
 def test_all_hadamard_masks_are_orthogonal_and_balanced(size_px: int) -> None:
     signed = signed_of(hadamard_masks(size_px**2 - 1, size_px)).reshape(size_px**2 - 1, -1)

@@ -64,7 +64,7 @@ def _random(limits: DisturbanceRange, seed: int = 0) -> torch.Tensor:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_no_disturbance_is_exactly_the_still_scene(seed: int) -> None:
     assert torch.equal(_disturbed(Disturbance(), seed), _clean(_scenes(), _masks()))
 
@@ -81,14 +81,14 @@ def test_each_disturbance_changes_a_noise_free_measurement_unless_the_ratio_canc
 
 
 @given(gain=st.floats(0, 0.9), drift=st.floats(0, 0.9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_gain_and_drift_cancel_in_the_ratio(gain: float, drift: float) -> None:
     changed = _disturbed(Disturbance(gain=gain, light_drift=drift))
     assert torch.allclose(changed, _clean(_scenes(), _masks()), atol=2e-6)
 
 
 @given(light=st.floats(0.2, 1.5))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_measurements_do_not_change_with_the_brightness_of_the_scene(light: float) -> None:
     everything = Disturbance(2, 0.1, 5, 2, 0.3, 0.02, 0.0, 0.1, 0.05, 0.02)
     changed = disturbed(light * _scenes(), _masks(), DETECTOR, None, everything, _generator())
@@ -96,7 +96,7 @@ def test_measurements_do_not_change_with_the_brightness_of_the_scene(light: floa
 
 
 @given(shift=st.floats(0, 8), motion=st.floats(0, 6), turn=st.floats(0, 30), scale=st.floats(0, 0.3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_opposite_masks_turn_the_sign(shift: float, motion: float, turn: float, scale: float) -> None:
     moved = Disturbance(shift_px=shift, motion_px=motion, turn_deg=turn, scale=scale)
     opposite = disturbed(_scenes(), 1 - _masks(), DETECTOR, None, moved, _generator())
@@ -256,7 +256,7 @@ def test_masks_between_two_moved_pictures_are_close_to_a_picture_of_their_own() 
 
 
 @given(across=st.floats(-6, 6), down=st.floats(-6, 6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_moving_the_masks_is_moving_the_scene(across: float, down: float) -> None:
     shift = torch.tensor([[across, down]]).expand(B, 2) / 64
     ones = torch.ones(B)

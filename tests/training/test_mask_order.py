@@ -93,7 +93,7 @@ def test_the_most_sensitive_mask_stands_in_the_middle() -> None:
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_no_other_order_has_a_smaller_error(sensitivity: list[float]) -> None:
     found = np.array(sensitivity)
     squares = slot_times(len(found)) ** 2
@@ -106,7 +106,7 @@ def test_no_other_order_has_a_smaller_error(sensitivity: list[float]) -> None:
     sensitivity=st.lists(st.floats(0, 100), min_size=6, max_size=6),
     prefixes=st.sets(st.integers(1, 6)).map(sorted),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_within_prefixes_no_other_order_of_the_groups_is_better(
     sensitivity: list[float], prefixes: list[int]
 ) -> None:

@@ -86,7 +86,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     assert same(load_vectors(tmp_path / "v.npz"), VECTORS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_refused_or_changes_nothing(
     content: bytes, tmp_path_factory: pytest.TempPathFactory, place: float, bit: int
@@ -102,7 +102,7 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(
     assert same(found, VECTORS)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(part=st.floats(0, 1, exclude_max=True))
 def test_a_cut_off_file_is_refused(
     content: bytes, tmp_path_factory: pytest.TempPathFactory, part: float

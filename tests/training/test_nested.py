@@ -43,7 +43,7 @@ def test_declared_sizes_of_d_and_above_give_way_to_d() -> None:
     full_share=st.floats(0, 1),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_draw_holds_the_full_bank_and_nothing_undeclared(
     d: int, rows: int, full_share: float, seed: int
 ) -> None:

@@ -260,7 +260,7 @@ def test_a_truncated_file_is_refused(part: float, tmp_path: Path) -> None:
         import_paper(path)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_damage_is_never_anything_but_a_data_error(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -277,7 +277,7 @@ def test_damage_is_never_anything_but_a_data_error(
         import_paper(path)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.binary(max_size=200))
 def test_bytes_of_any_kind_are_refused(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "bytes.pt"

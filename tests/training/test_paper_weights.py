@@ -165,7 +165,7 @@ def test_a_file_without_its_encoder_names_what_is_missing(torso: bytes, tmp_path
 
 
 @pytest.mark.filterwarnings("ignore")  # numpy warns of some headers before it refuses them
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_damage_is_never_anything_but_a_data_error(
     data: st.DataObject, torso: bytes, tmp_path_factory: pytest.TempPathFactory

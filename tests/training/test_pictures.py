@@ -96,7 +96,7 @@ def test_a_picture_cut_short_is_refused(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM"])
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_damaged_bytes_give_a_picture_or_a_data_error(form: str, data: st.DataObject) -> None:
     exif = Image.Exif()
