@@ -5,13 +5,14 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from lab.broker import LoopbackBroker, find_mosquitto, loopback_broker
 from lab.bundles import shipped_bundle
 from lab.signed_copy import SignedCopy, signed_copy
 
-settings.register_profile("unhurried")  # how fast a machine is decides no test
+# How fast a machine is decides no test.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsi.errors import LsiError, RigCalibrationError, SignatureMismatchError, UntrustedKeyError
@@ -241,7 +241,7 @@ def test_random_bytes_are_an_error_of_ours(content: bytes) -> None:
         parse_rig_calibration(content, KEY.public_key, "c")
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(
     st.dictionaries(
         st.sampled_from(sorted(CALIBRATION.to_document())),
