@@ -25,6 +25,7 @@ from typing import Final
 
 from benchmarks.report import Figure, report
 from edge_app.config import load_config
+from edge_app.egress_rules import ResultTerms
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock
 from firmware.clock import MonotonicClock
@@ -35,8 +36,10 @@ from lsi.errors import ConfigError
 from lsi.events import EventPayload, Phase, ScanBucket
 from lsi.topics import Kind
 from transport.broker import BrokerAddress, Message
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
+from transport.mqtt import MqttLink
 
+BUNDLE: Final = "01234567"
 DEVICE: Final = "bench"
 KILLS: Final = 3
 STARTS: Final = 3
@@ -70,7 +73,8 @@ def agent(config_path: Path, records: int) -> int:
     """Make ``records`` records, tell each key, then stay until killed or told to end."""
     config, clock, stream = load_config(config_path, {}), MonotonicClock(), secrets.token_hex(8)
     outbox = open_outbox(config, stream, clock=clock, wall_clock=SystemWallClock())
-    uplink = Uplink(config, outbox, None, clock=clock)
+    results = ResultTerms(stream, BUNDLE, config.policy, config.policy.allowed)
+    uplink = Uplink(config, outbox, None, results=results, clock=clock)
     uplink.open(list)
     for number in range(1, records + 1):
         uplink.record(Kind.EVENT, _event(stream, number).encode_as)
@@ -87,7 +91,7 @@ def _event(stream: str, number: int) -> EventPayload:
         seq=number,
         ts="2026-01-01T12:00:00.000Z",
         clock="ntp",
-        bundle="01234567",
+        bundle=BUNDLE,
         phase=Phase.START,
         visit=f"{stream}-{number}",
         began="2026-01-01T12:00:00.000Z",

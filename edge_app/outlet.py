@@ -13,6 +13,7 @@ from edge_app.commands import Commands
 from edge_app.config import AppConfig
 from edge_app.device_rig import shown_patterns
 from edge_app.live_state import LiveState
+from edge_app.outbox_records import DropReason
 from edge_app.pause import Pause
 from edge_app.policy import Disclosed
 from edge_app.publisher import Publisher, WayOut
@@ -235,4 +236,5 @@ def _backlog_of(way_out: WayOut) -> Backlog | None:
     status = way_out.outbox
     if status is None:
         return None
-    return Backlog(status.rows, status.kept, status.dead, sum(status.dropped.values()))
+    withheld = status.dropped.get(DropReason.POLICY, 0)
+    return Backlog(status.rows, status.kept, status.dead, sum(status.dropped.values()), withheld)

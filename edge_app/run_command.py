@@ -13,6 +13,8 @@ from edge_app.admission import Terms, admit
 from edge_app.certificate_watch import CertificateWatch
 from edge_app.command_parts import add_config, add_light, add_simulate, open_board
 from edge_app.config import AppConfig, load_config
+from edge_app.egress import EgressGuard
+from edge_app.egress_rules import ResultTerms
 from edge_app.home_assistant import DeviceCard, Discovery, discovery
 from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
@@ -51,12 +53,14 @@ def _run(parsed: argparse.Namespace) -> int:
     admitted = admit(config.bundle, terms)
     stream = new_stream()
     parsed.log_fields.device, parsed.log_fields.stream = config.device_id, stream
+    policy = config.policy.narrowed(admitted.bundle.allowed)
+    results = ResultTerms.of(policy, admitted.bundle, stream)
     stop = _stop_on_signal()
     with open_board(board, config.state, parsed.light) as rig:
         publisher: Publisher = (
-            PrintingPublisher(config.device_id, sys.stdout)
+            PrintingPublisher(EgressGuard(config.device_id, results), sys.stdout)
             if parsed.print
-            else _uplink(config, board, admitted.bundle, stream)
+            else _uplink(config, board, admitted.bundle, results)
         )
         notifier = Notifier.from_environment(os.environ)
         watchdog = watchdog_for(
@@ -79,12 +83,12 @@ def _run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _uplink(config: AppConfig, board: Board, bundle: Bundle, stream: str) -> Uplink:
+def _uplink(config: AppConfig, board: Board, bundle: Bundle, results: ResultTerms) -> Uplink:
     clock = MonotonicClock()
     certificate = _certificate_watch(config)
-    outbox = open_outbox(config, stream, clock=clock, wall_clock=SystemWallClock())
+    outbox = open_outbox(config, results.stream, clock=clock, wall_clock=SystemWallClock())
     wanted = _announcement(config, board, bundle, certificate=certificate is not None)
-    return Uplink(config, outbox, wanted, clock=clock, certificate=certificate)
+    return Uplink(config, outbox, wanted, results=results, clock=clock, certificate=certificate)
 
 
 def _certificate_watch(config: AppConfig) -> CertificateWatch | None:

@@ -85,16 +85,15 @@ class Service:
         """
         self._log_start()
         self._load_masks()
-        self._parts.publisher.open(self._outlet.greeting)
-        self._parts.notifier.ready("measuring")
-        try:
+        with contextlib.ExitStack() as ending:  # each of them, whatever the others raise
+            ending.callback(self._parts.notifier.close)
+            ending.callback(self._parts.publisher.close)
+            ending.callback(self._outlet.close)
+            ending.callback(self._parts.notifier.stopping)
+            self._parts.publisher.open(self._outlet.greeting)
+            self._parts.notifier.ready("measuring")
             with self._pace(), ThreadPoolExecutor(1, "lsi-publish") as worker:
                 return self._scan_until(stop, max_scans, worker)
-        finally:
-            self._parts.notifier.stopping()
-            self._outlet.close()
-            self._parts.publisher.close()
-            self._parts.notifier.close()
 
     def _pace(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self._parts.rig.board.simulated else realtime_thread()

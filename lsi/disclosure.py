@@ -1,11 +1,15 @@
 """``DisclosurePolicy``: what may leave the device. Default-deny."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from lsi.attributes import ATTR_LITE
 from lsi.errors import DisclosureError
 from lsi.frozen import digest_of
+from lsi.topics import Kind
 
 
 class PayloadMode(StrEnum):
@@ -15,6 +19,17 @@ class PayloadMode(StrEnum):
     ATTR_LITE = "attr-lite"
     ATTR = "attr"
     LATENT = "latent"
+
+
+RESULT_KINDS: Final[Mapping[PayloadMode, frozenset[Kind]]] = MappingProxyType(
+    {
+        PayloadMode.AGG: frozenset(),
+        PayloadMode.ATTR_LITE: frozenset({Kind.ATTR, Kind.EVENT}),
+        PayloadMode.ATTR: frozenset({Kind.ATTR, Kind.EVENT}),
+        PayloadMode.LATENT: frozenset({Kind.ATTR, Kind.EVENT}),
+    }
+)
+"""What tells of a scene, per payload mode. Everything else tells of the sensor."""
 
 
 @dataclass(frozen=True, slots=True)

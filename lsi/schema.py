@@ -20,6 +20,7 @@ SCHEMA_NAMES: Final = (
     "health",
     "event",
     "ack",
+    "discovery",
     "command-rebirth",
     "command-replay",
     "command-identify",
@@ -75,15 +76,15 @@ def encode_document(document: dict[str, Any]) -> bytes:
     return encoded
 
 
-def decode_document(encoded: bytes, name: str) -> dict[str, Any]:
+def decode_document(encoded: bytes, name: str, max_bytes: int = MAX_PAYLOAD_BYTES) -> dict[str, Any]:
     """Parse a payload from the wire and hold it to schema ``name``.
 
     Raises:
-        PayloadError: Longer than ``MAX_PAYLOAD_BYTES``, not JSON, or against the schema.
+        PayloadError: Longer than ``max_bytes``, not JSON, or against the schema.
     """
     source = f"{name} payload"
-    if len(encoded) > MAX_PAYLOAD_BYTES:
-        raise PayloadError(f"{source} of {len(encoded)} bytes, at most {MAX_PAYLOAD_BYTES} are read.")
+    if len(encoded) > max_bytes:
+        raise PayloadError(f"{source} of {len(encoded)} bytes, at most {max_bytes} are read.")
     try:
         document = json.loads(encoded, parse_constant=_no_constant)
     except (ValueError, RecursionError) as cause:
@@ -105,6 +106,7 @@ _HINTS: Final = {
     "health": "a publisher of the same major version.",
     "event": "a publisher of the same major version.",
     "ack": "a publisher of the same major version.",
+    "discovery": "'lsi-edge clean-mqtt', then start again.",
     "command-rebirth": "docs/reference/commands.md.",
     "command-replay": "docs/reference/commands.md.",
     "command-identify": "docs/reference/commands.md.",

@@ -92,12 +92,16 @@ class Throttling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Records on the device: waiting for the broker, kept for a replay, refused, lost since the start."""
+    """Records on the device: waiting for the broker, kept for a replay, refused, lost since the start.
+
+    ``withheld`` of the lost ones were of a wider policy than the one in force, and were erased.
+    """
 
     rows: int
     kept: int
     dead: int
     dropped: int
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,11 @@ def test_every_contract_is_kept(copied: Path) -> None:
         ("export/export_command.py", "import host.cli", "Export sees the trained model"),
         ("edge_app/service.py", "import firmware.sim.light", "Only the factory chooses the simulator"),
         ("edge_app/service.py", "import lsi.payload", "Only the policy builds an attribute payload"),
+        ("edge_app/service.py", "import transport.mqtt", "Only the guarded link hands bytes"),
+        ("edge_app/outlet.py", "from transport import paho_client", "Only the guarded link hands bytes"),
+        ("edge_app/outlet.py", "import paho.mqtt.publish", "The device opens no connection of its own"),
+        ("firmware/scan.py", "import socket", "The device opens no connection of its own"),
+        ("lsi/units.py", "import urllib.request", "The device opens no connection of its own"),
         ("firmware/scan.py", "def late():\n    import host.cli", "Nothing on the device can reach"),
     ],
 )

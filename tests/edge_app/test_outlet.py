@@ -178,7 +178,11 @@ def test_home_assistant_that_was_born_gets_health_and_state_again() -> None:
         (WayOut(is_in_conflict=True), Problem.CLIENT_ID_CONFLICT),
         (WayOut(certificate=CertificateState("2026-12-31T00:00:00Z", is_refused=True)), Problem.CERTIFICATE),
         (
-            WayOut(outbox=OutboxStatus(5, 900, 2, 1, {DropReason.AGE: 3}, Fault.DISK_FULL, set_aside=False)),
+            WayOut(
+                outbox=OutboxStatus(
+                    5, 900, 2, 1, {DropReason.AGE: 3, DropReason.POLICY: 2}, Fault.DISK_FULL, set_aside=False
+                )
+            ),
             Problem.OUTBOX,
         ),
     ],
@@ -195,7 +199,8 @@ def test_what_is_wrong_with_the_way_out_is_in_health(
         assert desk.health.certificate_expires == "2026-12-31T00:00:00Z"
     if way_out.outbox is not None:
         assert desk.health.outbox is not None
-        assert (desk.health.outbox.rows, desk.health.outbox.dropped) == (5, 3)
+        assert (desk.health.outbox.rows, desk.health.outbox.dropped) == (5, 5)
+        assert desk.health.outbox.withheld == 2
 
 
 def test_commands_are_carried_out_and_acknowledged(caplog: pytest.LogCaptureFixture) -> None:
