@@ -32,6 +32,7 @@ QUESTIONS: Final = (*sorted(ATTR_LITE), "Male", "Pale_Skin", "Young", "Attractiv
 _HEX: Final = "0123456789abcdef"
 _KEYS: Final = {"v", "dev", "stream", "seq", "ts", "clock", "bundle", "face", "a", "ms"}
 _MOST_BYTES: Final = 2048
+_HOUR_MS: Final = 3_600_000
 _ALPHABET: Final = string.printable.encode()
 
 Change = Callable[[random.Random, Message], Message]
@@ -162,7 +163,7 @@ def _is_allowed(document: dict[str, Any], terms: ResultTerms) -> bool:
         and document["clock"] in {"ntp", "unsynced"}
         and len(document["ts"]) == len("2026-01-01T12:00:00.000Z")
         and set(durations) == {"scan", "infer"}
-        and all(0 <= each <= 3_600_000 and round(each, 1) == each for each in durations.values())
+        and all(0 <= each <= _HOUR_MS and round(each, 1) == each for each in durations.values())
     )
 
 
