@@ -59,7 +59,7 @@ def guard_figures(results: int, seed: int = 1) -> list[Figure]:
         _round(source, tally)
     per_s = tally.honest * NS_PER_S / tally.honest_ns
     floor_per_s = tally.honest * NS_PER_S / tally.without_guard_ns
-    counts = {
+    counts: dict[str, float] = {
         "honest": tally.honest,
         "honest_stopped": tally.honest_stopped,
         "hostile": tally.hostile,

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from edge_app.configured_policy import configured_policy
 from edge_app.debounce import Quorum
 from edge_app.device_rig import DEFAULT_STATE
 from edge_app.environment import overridden
 from edge_app.home_assistant import DEFAULT_PREFIX, HEARTBEAT_S
 from edge_app.live_state import LiveRules
 from edge_app.visits import VisitRules
-from lsi.attributes import ATTR_LITE
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import AppConfigError
 from lsi.schema import check
@@ -96,7 +96,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> AppConfi
             tls=tls,
             keepalive_s=mqtt.get("keepalive_s", DEFAULT_KEEPALIVE_S),
         ),
-        policy=DisclosurePolicy(frozenset(document.get("policy", {}).get("attributes", ATTR_LITE))),
+        policy=configured_policy(document, path.parent, _trust(document.get("trust", {}), path.parent).keys),
         state=_resolve(document.get("state", str(DEFAULT_STATE)), path.parent),
         every_scan=document.get("live", {}).get("every_scan", False),
         live=_live(document.get("live", {})),

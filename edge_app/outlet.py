@@ -26,7 +26,7 @@ from lsi.command_documents import Command
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import LsiError
 from lsi.problems import ADVICE, Problem, problem_of
-from lsi.status import Backlog, HealthPayload, InfoPayload, Throttling
+from lsi.status import Backlog, HealthPayload, InfoPayload, Throttling, Widening
 from lsi.topics import Kind
 from lsi.units import NS_PER_S
 from lsi.update_state import UpdateState
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 HEALTH_PERIOD_NS: Final = 60 * NS_PER_S
 INFERENCES: Final = 64
 """Of so many the median time is told."""
+MAX_WIDENED: Final = 8
+"""Of so many widenings of the policy info tells, the latest ones."""
 MAX_STREAMS: Final = 8
 """Of so many starts health tells the highest seq, the latest ones."""
 
@@ -50,6 +52,7 @@ class Told:
     policy: DisclosurePolicy
     stream: str
     vitals: Callable[[], Vitals] = field(default=read_vitals)
+    widened: Sequence[Widening] = ()
 
 
 class Outlet:
@@ -200,6 +203,7 @@ class Outlet:
             bundle_version=manifest.version,
             bundle_id=manifest.short_id,
             calibration_patterns=self._calibration_patterns,
+            widened=tuple(told.widened[-MAX_WIDENED:]),
         )
 
     def _update(self) -> UpdateState:

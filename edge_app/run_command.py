@@ -18,6 +18,8 @@ from edge_app.egress_rules import ResultTerms
 from edge_app.home_assistant import DeviceCard, Discovery, discovery
 from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
+from edge_app.policy import in_force
+from edge_app.policy_record import hold_to_record
 from edge_app.provisioning import DeviceIdentity, complete
 from edge_app.publisher import PrintingPublisher, Publisher
 from edge_app.service import Parts, Service, new_stream
@@ -48,12 +50,13 @@ def add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def _run(parsed: argparse.Namespace) -> int:
     config = load_config(parsed.config)
+    widened = hold_to_record(config.state, config.policy)
     board = find_board(SIMULATED_BOARD if parsed.simulate else config.board)
     terms = Terms.of(config.trust, board, config.policy.mode, dt.datetime.now(dt.UTC).date())
     admitted = admit(config.bundle, terms)
     stream = new_stream()
     parsed.log_fields.device, parsed.log_fields.stream = config.device_id, stream
-    policy = config.policy.narrowed(admitted.bundle.allowed)
+    policy = in_force(config.policy, admitted.bundle)
     results = ResultTerms.of(policy, admitted.bundle, stream)
     stop = _stop_on_signal()
     with open_board(board, config.state, parsed.light) as rig:
@@ -78,6 +81,7 @@ def _run(parsed: argparse.Namespace) -> int:
             stream=stream,
             notifier=notifier,
             watchdog=watchdog,
+            widened=widened,
         )
         Service(config, parts).run(stop, parsed.scans)
     return 0
@@ -116,7 +120,7 @@ def _announcement(config: AppConfig, board: Board, bundle: Bundle, *, certificat
         version("lsi-edge"),
         board.name,
     )
-    names = disclosed_names(bundle, config.policy.narrowed(bundle.allowed))
+    names = disclosed_names(bundle, in_force(config.policy, bundle))
     return discovery(
         card,
         names,

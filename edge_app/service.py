@@ -4,6 +4,7 @@ import contextlib
 import logging
 import secrets
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,7 +15,7 @@ from edge_app.encoder import Encoder
 from edge_app.notify import Notifier, Watchdog
 from edge_app.outlet import Outlet, Told, disclosed_names
 from edge_app.pause import Pause
-from edge_app.policy import ScanStamp, disclose
+from edge_app.policy import ScanStamp, disclose, in_force
 from edge_app.publisher import Publisher
 from edge_app.wall_clock import SystemWallClock, WallClock
 from firmware.clock import MonotonicClock
@@ -26,6 +27,7 @@ from lsi.bundle import Bundle
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import LsiError, RigError, ScanError
 from lsi.measurement import DarkReference, Measurement, RawScan
+from lsi.status import Widening
 from lsi.units import NS_PER_MS, NS_PER_S, ns_to_ms
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Parts:
     stream: str = field(default_factory=new_stream)
     notifier: Notifier = field(default_factory=lambda: Notifier(None))
     watchdog: Watchdog | None = None
+    widened: Sequence[Widening] = ()
 
 
 class Service:
@@ -64,9 +67,9 @@ class Service:
         check_compatible(parts.bundle.manifest, parts.rig.board.provides)
         self._config = config
         self._parts = parts
-        self._policy: DisclosurePolicy = config.policy.narrowed(parts.bundle.allowed)
+        self._policy: DisclosurePolicy = in_force(config.policy, parts.bundle)
         self._pause = Pause(parts.clock)
-        told = Told(config, parts.bundle, parts.rig, self._policy, parts.stream)
+        told = Told(config, parts.bundle, parts.rig, self._policy, parts.stream, widened=parts.widened)
         self._outlet = Outlet(told, parts.publisher, parts.clock, self._pause)
 
     @property

@@ -29,6 +29,10 @@ SCHEMA_NAMES: Final = (
     "board",
     "app-config",
     "rig-calibration",
+    "attribute-classes",
+    "override",
+    "site-policy",
+    "policy-record",
 )
 MAX_REASONS: Final = 5
 
@@ -115,6 +119,10 @@ _HINTS: Final = {
     "board": "compare the file with hardware/boards/sim-mcp3208.toml.",
     "app-config": "compare the file with docs/reference/configuration.md.",
     "rig-calibration": "'lsi-edge calibrate' on this device.",
+    "attribute-classes": "docs/reference/policy.md.",
+    "override": "docs/reference/policy.md.",
+    "site-policy": "docs/reference/policy.md.",
+    "policy-record": "'sudo lsi-edge policy --widen' writes it anew.",
 }
 
 
