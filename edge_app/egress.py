@@ -16,6 +16,7 @@ from edge_app.egress_rules import (
     Announcements,
     ResultTerms,
     check_ack,
+    check_agg,
     check_attr,
     check_availability,
     check_event,
@@ -160,7 +161,12 @@ class EgressGuard:
         own: dict[Kind, Check] = {Kind.AVAILABILITY: check_availability}
         if self._results is None:
             return own
-        of_results = {Kind.INFO: check_info, Kind.ATTR: check_attr, Kind.EVENT: check_event}
+        of_results = {
+            Kind.INFO: check_info,
+            Kind.ATTR: check_attr,
+            Kind.EVENT: check_event,
+            Kind.AGG: check_agg,
+        }
         for kind, check in of_results.items():
             own[kind] = partial(check, device_id=self._device_id, terms=self._results)
         own[Kind.HEALTH] = partial(check_health, device_id=self._device_id, stream=self._results.stream)

@@ -21,6 +21,7 @@ from lsi.update_state import UpdateState
 ATTR_DECIMALS: Final = 1
 """Durations in ``attr``; a number with all its digits could hold a measured value."""
 HEALTH_DECIMALS: Final = 3
+EPSILON_DECIMALS: Final = 3
 _SHARED_ENTITIES: Final = frozenset({"face", "problem"})
 
 
@@ -128,7 +129,7 @@ def check_health(payload: bytes, device_id: str, stream: str) -> None:
 
 def check_info(payload: bytes, device_id: str, terms: ResultTerms) -> None:
     """What this sensor is; what it says of the policy must be the policy."""
-    document = strict_document(payload, "info", decimals=ATTR_DECIMALS)
+    document = strict_document(payload, "info", decimals=EPSILON_DECIMALS)
     _check_origin(document, device_id, terms.stream)
     says = (document["mode"], document["policy"], document["bundle"]["id"], frozenset(document["attributes"]))
     if says != (terms.policy.mode, terms.policy.digest[:8], terms.bundle, terms.names):
@@ -155,6 +156,19 @@ def check_event(payload: bytes, device_id: str, terms: ResultTerms) -> None:
         raise EgressRuleError("An event of another bundle.")
     if not set(document["a"]) <= terms.names:
         raise RecordWithheldError("An event with an attribute that the policy in force keeps.")
+
+
+def check_agg(payload: bytes, device_id: str, terms: ResultTerms) -> None:
+    """A window of noisy counts, of this start or an earlier one."""
+    _check_kind(Kind.AGG, terms)
+    document = strict_document(payload, "agg", decimals=EPSILON_DECIMALS)
+    if document["dev"] != device_id:
+        raise EgressRuleError("A window of another device.")
+    is_ours, counted = document["stream"] == terms.stream, set(document["yes"] or ())
+    if is_ours and (document["bundle"], document["sensitivity"]) != (terms.bundle, 1 + len(terms.names)):
+        raise EgressRuleError("A window of another bundle or policy.")
+    if not counted <= terms.names:
+        raise RecordWithheldError("A window with an attribute that the policy in force keeps.")
 
 
 def _check_kind(kind: Kind, terms: ResultTerms) -> None:

@@ -12,12 +12,11 @@ from edge_app.command_replies import Handler, acting, pausing
 from edge_app.commands import Commands
 from edge_app.config import AppConfig
 from edge_app.device_rig import shown_patterns
-from edge_app.live_state import LiveState
 from edge_app.outbox_records import DropReason
 from edge_app.pause import Pause
 from edge_app.policy import Disclosed
 from edge_app.publisher import Publisher, WayOut
-from edge_app.visits import Visits
+from edge_app.results import Results
 from edge_app.vitals import Vitals, read_vitals
 from firmware.interfaces import Clock
 from firmware.rig import Rig
@@ -60,19 +59,21 @@ class Outlet:
 
     Args:
         told: Who tells.
+        results: Tells what scans gave.
         publisher: The way out.
         clock: Monotonic time.
         pause: What the command ``pause`` sets.
     """
 
-    def __init__(self, told: Told, publisher: Publisher, clock: Clock, pause: Pause) -> None:
+    def __init__(
+        self, told: Told, results: Results, publisher: Publisher, clock: Clock, pause: Pause
+    ) -> None:
         self._told = told
         self._publisher = publisher
         self._clock = clock
         self._pause = pause
         self._told_paused = False
-        self._live = LiveState(told.config.live, clock=clock)
-        self._visits = Visits(told.config.visits, clock=clock)
+        self._results = results
         self._commands = Commands(told.config.device_id, told.stream, self._handlers(), clock=clock)
         self._scans = 0
         self._failed = 0
@@ -85,23 +86,15 @@ class Outlet:
         """What goes out after every connect, before "online"."""
         messages = [(Kind.INFO, self._info().encode()), (Kind.HEALTH, self._health().encode())]
         messages.append((Kind.UPDATE, self._update().encode()))
-        current = None if self._told.config.every_scan else self._live.current()
-        return messages if current is None else [*messages, (Kind.ATTR, current.encode())]
+        current = self._results.current()
+        return messages if current is None else [*messages, (Kind.ATTR, current)]
 
     def tell(self, payload: Disclosed) -> bool:
         """Tell what one scan gave, where that is due; whether something was sent."""
         self._scans = payload.seq
         self._infer_ms.append(payload.infer_ms)
         self._set_problem(None)
-        for event in self._visits.scan(payload):
-            self._publisher.record(Kind.EVENT, event.encode_as)
-        if self._told.config.every_scan:
-            return self._publisher.publish(Kind.ATTR, payload.encode())
-        due = self._live.scan(payload)
-        if due is None or not self._publisher.publish(Kind.ATTR, due.encode()):
-            return False
-        self._live.sent(due)
-        return True
+        return self._results.scan(payload)
 
     def miss(self, seq: int, error: LsiError) -> None:
         """Tell that scan number ``seq`` gave nothing, and why."""
@@ -112,8 +105,7 @@ class Outlet:
 
     def rest(self) -> None:
         """No scan was made or none worked: a visit may be over all the same."""
-        for event in self._visits.tick():
-            self._publisher.record(Kind.EVENT, event.encode_as)
+        self._results.rest()
 
     def serve(self) -> None:
         """Answer commands, tell Home Assistant what it is owed, and health when it is due."""
@@ -128,8 +120,7 @@ class Outlet:
 
     def close(self) -> None:
         """End an open visit."""
-        for event in self._visits.close():
-            self._publisher.record(Kind.EVENT, event.encode_as)
+        self._results.close()
 
     def _is_health_due(self) -> bool:
         if self._told_paused != bool(self._pause.left_s):
@@ -172,7 +163,10 @@ class Outlet:
         return HealthPayload(
             device_id=told.config.device_id,
             stream=told.stream,
-            problems=self._problems | _problems_of(way_out) | _problems_of_board(vitals),
+            problems=self._problems
+            | _problems_of(way_out)
+            | _problems_of_board(vitals)
+            | (frozenset({Problem.LEDGER}) if self._results.is_stuck() else frozenset()),
             scans=self._scans,
             scans_failed=self._failed,
             reconnects=way_out.reconnects,
@@ -204,6 +198,7 @@ class Outlet:
             bundle_id=manifest.short_id,
             calibration_patterns=self._calibration_patterns,
             widened=tuple(told.widened[-MAX_WIDENED:]),
+            agg=self._results.agg_terms(),
         )
 
     def _update(self) -> UpdateState:

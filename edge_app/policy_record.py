@@ -106,11 +106,21 @@ def widen(state: Path, policy: DisclosurePolicy, ts: str) -> bool:
     return True
 
 
-def _more(record: PolicyRecord, policy: DisclosurePolicy) -> str:
+def put_on_record(state: Path, ts: str, mode: PayloadMode) -> None:
+    """Put something on record that lets the device tell more, without a change of the policy.
+
+    Raises:
+        DisclosureError: The record cannot be read or written.
+    """
+    before = read_record(state)
+    _write(state, replace(before, widened=(*before.widened, Widening(ts, mode))[-MAX_WIDENED:]))
+
+
+def _more(so_far: PolicyRecord, policy: DisclosurePolicy) -> str:
     wider = (
-        [f"mode '{policy.mode}' instead of '{record.mode}'"] if policy.mode.rank > record.mode.rank else []
+        [f"mode '{policy.mode}' instead of '{so_far.mode}'"] if policy.mode.rank > so_far.mode.rank else []
     )
-    return ", ".join([*wider, *sorted(policy.allowed - record.attributes)])
+    return ", ".join([*wider, *sorted(policy.allowed - so_far.attributes)])
 
 
 def _parsed(document: Any) -> PolicyRecord:  # noqa: ANN401 - parsed JSON

@@ -28,6 +28,7 @@ from edge_app.wall_clock import SystemWallClock, utc_if_synced
 from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.clock import MonotonicClock
 from lsi.bundle import Bundle
+from lsi.disclosure import PayloadMode
 from lsi.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -120,12 +121,13 @@ def _announcement(config: AppConfig, board: Board, bundle: Bundle, *, certificat
         version("lsi-edge"),
         board.name,
     )
-    names = disclosed_names(bundle, in_force(config.policy, bundle))
+    policy = in_force(config.policy, bundle)
     return discovery(
         card,
-        names,
+        disclosed_names(bundle, policy),
         heartbeat_s=config.live.heartbeat_s,
         certificate=certificate,
+        counted=policy.mode is PayloadMode.AGG,
         prefix=settings.prefix,
     )
 

@@ -17,6 +17,7 @@ from edge_app.outlet import Outlet, Told, disclosed_names
 from edge_app.pause import Pause
 from edge_app.policy import ScanStamp, disclose, in_force
 from edge_app.publisher import Publisher
+from edge_app.results_choice import results_of
 from edge_app.wall_clock import SystemWallClock, WallClock
 from firmware.clock import MonotonicClock
 from firmware.correction import correct
@@ -70,7 +71,16 @@ class Service:
         self._policy: DisclosurePolicy = in_force(config.policy, parts.bundle)
         self._pause = Pause(parts.clock)
         told = Told(config, parts.bundle, parts.rig, self._policy, parts.stream, widened=parts.widened)
-        self._outlet = Outlet(told, parts.publisher, parts.clock, self._pause)
+        results = results_of(
+            config,
+            parts.bundle,
+            self._policy,
+            parts.publisher,
+            stream=parts.stream,
+            clock=parts.clock,
+            wall_clock=parts.wall_clock,
+        )
+        self._outlet = Outlet(told, results, parts.publisher, parts.clock, self._pause)
 
     @property
     def stream(self) -> str:

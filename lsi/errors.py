@@ -229,6 +229,12 @@ class RecordWithheldError(DisclosureError):
     exit_code = 42
 
 
+class LedgerError(LsiError):
+    """The ledger of what aggregates have cost cannot be trusted or written: nothing is spent."""
+
+    exit_code = 43
+
+
 class PublishError(LsiError, ConnectionError):
     """The broker cannot be reached or refuses the connection."""
 

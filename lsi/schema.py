@@ -19,6 +19,7 @@ SCHEMA_NAMES: Final = (
     "info",
     "health",
     "event",
+    "agg",
     "ack",
     "discovery",
     "command-rebirth",
@@ -33,6 +34,7 @@ SCHEMA_NAMES: Final = (
     "override",
     "site-policy",
     "policy-record",
+    "privacy-ledger",
 )
 MAX_REASONS: Final = 5
 
@@ -109,6 +111,7 @@ _HINTS: Final = {
     "info": "a publisher of the same major version.",
     "health": "a publisher of the same major version.",
     "event": "a publisher of the same major version.",
+    "agg": "a publisher of the same major version.",
     "ack": "a publisher of the same major version.",
     "discovery": "'lsi-edge clean-mqtt', then start again.",
     "command-rebirth": "docs/reference/commands.md.",
@@ -122,6 +125,7 @@ _HINTS: Final = {
     "attribute-classes": "docs/reference/policy.md.",
     "override": "docs/reference/policy.md.",
     "site-policy": "docs/reference/policy.md.",
+    "privacy-ledger": "'sudo lsi-edge policy --new-ledger'; info tells everybody of it.",
     "policy-record": "'sudo lsi-edge policy --widen' writes it anew.",
 }
 

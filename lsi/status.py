@@ -24,13 +24,23 @@ class Widening:
 
 
 @dataclass(frozen=True, slots=True)
+class AggTerms:
+    """What windows of mode ``agg`` cost one visit, and what all of them so far cost together."""
+
+    window_s: int
+    epsilon: float
+    releases: int
+    spent: float
+
+
+@dataclass(frozen=True, slots=True)
 class InfoPayload:
     """Who this sensor is, what it runs and what it lets out.
 
     ``policy`` is the digest of the policy in force, ``bundle_id`` the content id of the
     bundle; both shortened to 8 digits. ``calibration_patterns`` counts the patterns that calibrations
     of this device have ever shown: no other pattern is shown but the bundle's masks. ``widened`` are the
-    last times that somebody let the device tell more.
+    last times that somebody let the device tell more. ``agg`` is told in mode ``agg`` alone.
     """
 
     device_id: str
@@ -47,10 +57,11 @@ class InfoPayload:
     bundle_id: str
     calibration_patterns: int = 0
     widened: tuple[Widening, ...] = ()
+    agg: AggTerms | None = None
 
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``info``."""
-        document = {
+        document: dict[str, object] = {
             "v": INFO_SCHEMA_ID,
             "dev": self.device_id,
             "stream": self.stream,
@@ -66,6 +77,8 @@ class InfoPayload:
             "widened": [{"ts": each.ts, "mode": each.mode} for each in self.widened],
             "schemas": {"attr": ATTR_SCHEMA_ID, "health": HEALTH_SCHEMA_ID},
         }
+        if self.agg is not None:
+            document["agg"] = asdict(self.agg)
         return encode_document(document)
 
     @classmethod
@@ -93,6 +106,7 @@ class InfoPayload:
             widened=tuple(
                 Widening(each["ts"], PayloadMode(each["mode"])) for each in document.get("widened", [])
             ),
+            agg=AggTerms(**document["agg"]) if "agg" in document else None,
         )
 
 

@@ -14,7 +14,9 @@ from edge_app.outbox_schema import Fault
 from edge_app.outlet import HEALTH_PERIOD_NS, Outlet, Told
 from edge_app.pause import Pause
 from edge_app.publisher import CertificateState, WayOut
+from edge_app.results_choice import results_of
 from edge_app.vitals import Vitals
+from edge_app.wall_clock import SystemWallClock
 from firmware.factory import open_rig
 from firmware.sim.clock import SimClock
 from lsi.bundle import parse_bundle
@@ -45,7 +47,16 @@ class Desk:
         bundle = parse_bundle(small_bundle(), "small")
         config = replace(CONFIG, every_scan=every_scan, state=state)
         told = Told(config, bundle, open_rig(BOARD), DisclosurePolicy(), STREAM, lambda: self.vitals)
-        self.outlet = Outlet(told, self.publisher, self.clock, self.pause)
+        results = results_of(
+            config,
+            bundle,
+            DisclosurePolicy(),
+            self.publisher,
+            stream=STREAM,
+            clock=self.clock,
+            wall_clock=SystemWallClock(),
+        )
+        self.outlet = Outlet(told, results, self.publisher, self.clock, self.pause)
         self._seq = 0
 
     def scan(self, *, face: bool = True, smiling: bool | None = True) -> bool:

@@ -50,7 +50,7 @@ def test_nobody_but_root_widens(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert main(["policy", "--config", config(tmp_path, signed, 'mode = "attr"'), "--widen"]) == 19
-    assert "by root" in capsys.readouterr().err
+    assert "takes root" in capsys.readouterr().err
     assert list((tmp_path / "state").iterdir()) == []
 
 
