@@ -16,8 +16,11 @@ import numpy as np
 from benchmarks.report import resident_mb
 from edge_app.admission import Terms, admit
 from edge_app.config import AppConfig, load_config
+from edge_app.egress_rules import ResultTerms
 from edge_app.outlet import Outlet, Told
 from edge_app.pause import Pause
+from edge_app.policy import in_force
+from edge_app.results_choice import results_of
 from edge_app.service import Parts, Service
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock
@@ -59,11 +62,17 @@ class Agent:
         clock = MonotonicClock()
         self.stream = secrets.token_hex(8)
         outbox = open_outbox(config, self.stream, clock=clock, wall_clock=SystemWallClock())
-        self.uplink = Uplink(config, outbox, None, clock=clock)
         bundle = admit(config.bundle, _terms(config)).bundle
-        policy = config.policy.narrowed(bundle.allowed)
+        policy = in_force(config.policy, bundle)
+        terms = ResultTerms.of(policy, bundle, self.stream)
+        self._bundle_id = bundle.manifest.short_id
+        self.uplink = Uplink(config, outbox, None, results=terms, clock=clock)
+        wall_clock = SystemWallClock()
+        results = results_of(
+            config, bundle, policy, self.uplink, stream=self.stream, clock=clock, wall_clock=wall_clock
+        )
         told = Told(config, bundle, open_rig(find_board(config.board)), policy, self.stream)
-        self._outlet = Outlet(told, self.uplink, clock, Pause(clock))
+        self._outlet = Outlet(told, results, self.uplink, clock, Pause(clock))
         self.uplink.open(self._outlet.greeting)
 
     def make(self, records: int, pause: Callable[[], bool]) -> None:
@@ -72,7 +81,7 @@ class Agent:
         while True:
             if number < records:
                 number += 1
-                self.uplink.record(Kind.EVENT, _event(self.stream, number).encode_as)
+                self.uplink.record(Kind.EVENT, _event(self.stream, self._bundle_id, number).encode_as)
                 print(self.stream, number, flush=True)
             self._outlet.serve()
             if not pause():
@@ -125,7 +134,8 @@ def steady(config_path: Path) -> int:
     outbox = open_outbox(config, stream, clock=clock, wall_clock=SystemWallClock())
     with open_rig(find_board(config.board)) as rig:
         rig.parts = replace(rig.parts, acquisition=Recorded(rig.parts.acquisition))
-        uplink = Uplink(config, outbox, None, clock=clock)
+        results = ResultTerms.of(in_force(config.policy, admitted.bundle), admitted.bundle, stream)
+        uplink = Uplink(config, outbox, None, results=results, clock=clock)
         Service(config, Parts(rig, admitted.bundle, admitted.encoder, uplink, stream=stream)).run(stop)
     return 0
 
@@ -134,14 +144,14 @@ def _terms(config: AppConfig) -> Terms:
     return Terms.of(config.trust, find_board(config.board), config.policy.mode, TODAY)
 
 
-def _event(stream: str, number: int) -> EventPayload:
+def _event(stream: str, bundle_id: str, number: int) -> EventPayload:
     return EventPayload(
         device_id=DEVICE,
         stream=stream,
         seq=number,
         ts="2026-01-01T12:00:00.000Z",
         clock="ntp",
-        bundle="01234567",
+        bundle=bundle_id,
         phase=Phase.START,
         visit=f"{stream}-{number}",
         began="2026-01-01T12:00:00.000Z",

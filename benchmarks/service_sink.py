@@ -11,7 +11,8 @@ from benchmarks.service_agents import DEVICE
 from lab.broker import LOOPBACK
 from lsi.command_documents import Command, ReplayArguments, Request, command_topic
 from transport.broker import BrokerAddress, Message
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
+from transport.mqtt import MqttLink
 
 SILENCE_S: Final = 20.0
 """After so long without a message nothing more is expected; a device's first pauses are shorter."""

@@ -7,6 +7,7 @@ from edge_app.calibrate_command import add_calibrate
 from edge_app.clean_mqtt_command import add_clean_mqtt
 from edge_app.doctor_command import add_doctor
 from edge_app.mosquitto_config_command import add_mosquitto_config
+from edge_app.policy_command import add_policy
 from edge_app.provision_command import add_provision
 from edge_app.rollback_app_command import add_rollback_app
 from edge_app.run_command import add_run
@@ -24,6 +25,7 @@ def add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     add_calibrate(commands)
     add_bench(commands)
     add_doctor(commands)
+    add_policy(commands)
     add_provision(commands)
     add_mosquitto_config(commands)
     add_clean_mqtt(commands)

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from edge_app.home_assistant import Component, Discovery, encode_discovery
 from lsi.errors import ConfigError
+from lsi.schema import check
 from lsi.whole_file import whole_file
 from transport.broker import Message
 
@@ -256,5 +257,14 @@ def _decoded(encoded: bytes) -> Manifest:
         retained=frozenset(document["retained"]),
         stale=frozenset(document["stale"]),
     )
+    _check_documents(manifest)
     manifest.removal(frozenset())  # every document can be sent, and merged into another
     return manifest
+
+
+def _check_documents(manifest: Manifest) -> None:
+    """What the file says would be sent again, so it is held to what may be."""
+    current = [] if manifest.current is None else [manifest.current.document]
+    leaving = [{**each, "cmps": dict(manifest.leaving)} for each in current]
+    for document in (*current, *leaving, *manifest.gone.values()):
+        check(dict(document), "discovery", error=ConfigError, source="a recorded announcement")

@@ -10,6 +10,8 @@ from typing import Final
 from edge_app.announced import MANIFEST_NAME, Manifest, Step, read_manifest, write_manifest
 from edge_app.command_parts import add_config
 from edge_app.config import load_config
+from edge_app.egress import EgressGuard
+from edge_app.egress_rules import Announcements
 from edge_app.home_assistant import retained_topics
 from edge_app.rig_lock import rig_lock
 from edge_app.short_link import short_link
@@ -93,7 +95,7 @@ def _clean_mqtt(parsed: argparse.Namespace) -> int:
     if not state.is_dir():
         raise ConfigError(f"There is no folder {state}.", hint="--state with the folder of the service.")
     # The service holds this lock; while it runs it would announce everything anew.
-    with rig_lock(state), short_link(config.broker, config.device_id) as link:
+    with rig_lock(state), short_link(config.broker, _guard(path, config.device_id)) as link:
         clean(link.send, _steps(path, config.device_id), lambda step: _tell("removed", "cleared", step))
         _write_removed(path)
     return 0
@@ -101,6 +103,13 @@ def _clean_mqtt(parsed: argparse.Namespace) -> int:
 
 def _steps(path: Path, device_id: str) -> tuple[Step, ...]:
     return read_manifest(path).removal(retained_topics(device_id))
+
+
+def _guard(path: Path, device_id: str) -> EgressGuard:
+    """Lets removals pass and nothing else."""
+    manifest = read_manifest(path)
+    clearable = retained_topics(device_id) | manifest.retained | manifest.stale
+    return EgressGuard(device_id, announcements=Announcements(earlier=manifest, clearable=clearable))
 
 
 def _write_removed(path: Path) -> None:

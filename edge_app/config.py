@@ -3,16 +3,18 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+from edge_app.aggregate import DEFAULT_EPSILON, DEFAULT_WINDOW_S, AggRules
+from edge_app.configured_policy import configured_policy
 from edge_app.debounce import Quorum
 from edge_app.device_rig import DEFAULT_STATE
 from edge_app.environment import overridden
 from edge_app.home_assistant import DEFAULT_PREFIX, HEARTBEAT_S
 from edge_app.live_state import LiveRules
 from edge_app.visits import VisitRules
-from lsi.attributes import ATTR_LITE
 from lsi.credentials import credential_path
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import AppConfigError
@@ -65,6 +67,7 @@ class AppConfig:
     every_scan: bool = False
     live: LiveRules = field(default_factory=LiveRules)
     visits: VisitRules = field(default_factory=VisitRules)
+    agg: AggRules = field(default_factory=AggRules)
     home_assistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)
     trust: TrustSettings = field(default_factory=TrustSettings)
 
@@ -97,11 +100,12 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> AppConfi
             tls=tls,
             keepalive_s=mqtt.get("keepalive_s", DEFAULT_KEEPALIVE_S),
         ),
-        policy=DisclosurePolicy(frozenset(document.get("policy", {}).get("attributes", ATTR_LITE))),
+        policy=configured_policy(document, path.parent, _trust(document.get("trust", {}), path.parent).keys),
         state=_resolve(document.get("state", str(DEFAULT_STATE)), path.parent),
         every_scan=document.get("live", {}).get("every_scan", False),
         live=_live(document.get("live", {})),
         visits=_visits(document),
+        agg=_agg(document.get("agg", {})),
         home_assistant=HomeAssistantSettings(**document.get("home_assistant", {})),
         interval_s=float(document.get("scan", {}).get("interval_s", DEFAULT_INTERVAL_S)),
         trust=_trust(document.get("trust", {}), path.parent),
@@ -117,6 +121,11 @@ def _visits(document: Mapping[str, Any]) -> VisitRules:
     times = {key: float(section[key]) for key in ("absence_s", "update_s") if key in section}
     interval_s = float(document.get("scan", {}).get("interval_s", DEFAULT_INTERVAL_S))
     return VisitRules(_quorum(section), **times).at_interval(interval_s)
+
+
+def _agg(document: Mapping[str, Any]) -> AggRules:
+    epsilon = Fraction(str(document["epsilon"])) if "epsilon" in document else DEFAULT_EPSILON
+    return AggRules(document.get("window_s", DEFAULT_WINDOW_S), epsilon)
 
 
 def _quorum(document: Mapping[str, Any]) -> Quorum:

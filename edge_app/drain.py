@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from edge_app.outbox import Outbox
 from edge_app.outbox_records import Record, RecordKey
 from firmware.interfaces import Clock
-from lsi.errors import PayloadError
+from lsi.errors import EgressError, PayloadError, RecordWithheldError
 from lsi.schema import encode_document
 from lsi.units import NS_PER_S
 from transport.backoff import Backoff
@@ -101,8 +101,8 @@ class Drain:
     Args:
         outbox: Where records come from.
         sender: Where they go.
-        check: Called with kind and final payload of each record just before it leaves; what it
-            refuses with ``PayloadError`` becomes a dead letter.
+        check: Called with each record and its final payload just before it leaves; what it refuses with
+            ``PayloadError`` becomes a dead letter, with ``RecordWithheldError`` it is erased.
         clock: Monotonic time.
         settings: Pace and patience.
         backoff: Pauses after a refusal or without a connection.
@@ -113,7 +113,7 @@ class Drain:
         self,
         outbox: Outbox,
         sender: Sender,
-        check: Callable[[str, bytes], None],
+        check: Callable[[Record, bytes], None],
         *,
         clock: Clock,
         settings: DrainSettings | None = None,
@@ -186,6 +186,8 @@ class Drain:
     def _guarded_step(self) -> float:
         try:
             return self.step()
+        except EgressError:  # the guard has said why, and the service ends
+            return IDLE_S
         except Exception:  # an escaping error would end the thread without a word
             logger.exception("A record could not be sent.")
             return IDLE_S
@@ -211,9 +213,12 @@ class Drain:
     def _send(self, record: Record, now_ns: int) -> None:
         try:
             payload = self._final_payload(record)
-            self._check(record.kind, payload)
+            self._check(record, payload)
         except PayloadError as cause:
             self._bury(record, cause.found)
+            return
+        except RecordWithheldError as cause:
+            self._withhold(record, cause.found)
             return
         attempt = _Attempt(record, now_ns)
         self._in_flight[record.key] = attempt
@@ -276,6 +281,12 @@ class Drain:
         if reason not in self._said:  # once for each reason: a backlog may hold thousands
             self._said.add(reason)
             logger.warning("A record on %s is refused for good: %s", record.topic, reason)
+
+    def _withhold(self, record: Record, reason: str) -> None:
+        self._outbox.withhold(record.key)
+        if reason not in self._said:
+            self._said.add(reason)
+            logger.warning("Records of an earlier start are withheld and erased: %s", reason)
 
     def _give_up_waiting(self) -> None:
         """A sender that never answers must not hold a place in the window for ever."""

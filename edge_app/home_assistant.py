@@ -42,6 +42,7 @@ _YES_NO: Final = "{{ {true:'ON',false:'OFF'}.get(%s,'None') }}"
 """``None`` makes an entity "unknown": neither a missing nor a null value is a "no"."""
 _ATTRIBUTES: Final = "(value_json.a|default({},true))"
 _NUMBER: Final = "{{ (value_json.%s|default({},true)).%s|default('None') }}"
+_COUNT: Final = "{{ value_json.n|default('None',true) }}"
 _PROBLEM: Final = (
     "{% set p = value_json.problem|default(none) %}{{ 'None' if p is none else 'ON' if p else 'OFF' }}"
 )
@@ -118,12 +119,13 @@ class Discovery:
         return f"Discovery({self.topic}, {len(self.components)} components)"
 
 
-def discovery(
+def discovery(  # noqa: PLR0913 - keyword-only, each a different thing
     card: DeviceCard,
     attributes: Sequence[str],
     *,
     heartbeat_s: float = HEARTBEAT_S,
     certificate: bool = False,
+    counted: bool = False,
     prefix: str = DEFAULT_PREFIX,
 ) -> Discovery:
     """The message that makes ``card``'s device appear.
@@ -133,6 +135,7 @@ def discovery(
         attributes: What the policy lets out, of what the bundle answers. No other is named.
         heartbeat_s: The longest pause between two ``attr`` messages.
         certificate: Whether ``health`` tells when a client certificate ends.
+        counted: Whether nothing is told but windows of noisy counts: no presence, no attribute.
         prefix: Home Assistant's discovery prefix.
 
     Raises:
@@ -141,8 +144,7 @@ def discovery(
     topic = discovery_topic(card.device_id, prefix)
     expire_after_s = _expiry_s(heartbeat_s)
     components = [
-        *(_attribute(card, name, expire_after_s) for name in attributes),
-        _presence(card, expire_after_s),
+        *([_visits(card)] if counted else _live(card, attributes, expire_after_s)),
         *_diagnostics(card),
         *([_certificate(card)] if certificate else []),
         _bundle(card),
@@ -233,6 +235,26 @@ def _component(
         "default_entity_id": f"{platform}.{slug(card.name)}_{slug(name)}",
     }
     return key, {**named, **options}
+
+
+def _live(
+    card: DeviceCard, attributes: Sequence[str], expire_after_s: int
+) -> Sequence[tuple[str, Component]]:
+    shown = [_attribute(card, name, expire_after_s) for name in attributes]
+    return [*shown, _presence(card, expire_after_s)]
+
+
+def _visits(card: DeviceCard) -> tuple[str, Component]:
+    """Noisy; unknown where a window had too few. No ``expire_after``: a window may be a day long."""
+    return _component(
+        card,
+        "visits",
+        Platform.SENSOR,
+        "Visits",
+        state_class="measurement",
+        state_topic=str(Topic(card.device_id, Kind.AGG)),
+        val_tpl=_COUNT,
+    )
 
 
 def _attribute(card: DeviceCard, name: str, expire_after_s: int) -> tuple[str, Component]:

@@ -156,6 +156,14 @@ class Outbox:
             )
             self._dropped[DropReason.DEAD] += changed or 0
 
+    def withhold(self, key: RecordKey) -> None:
+        """The policy in force does not let this one out: erase it, so that no replay brings it back."""
+        sql = "DELETE FROM record WHERE stream = ? AND seq = ?"
+        with self._lock:
+            self._traces = True
+            gone = self._store.write(lambda db: db.execute(sql, (key.stream, key.seq)).rowcount)
+            self._dropped[DropReason.POLICY] += gone or 0
+
     def send_again(self, stream: str, first: int, last: int) -> SentAgain:
         """Send what is kept of ``first`` to ``last`` once more, dead letters too."""
         with self._lock:

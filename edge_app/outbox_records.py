@@ -18,7 +18,9 @@ class DropReason(StrEnum):
     DAMAGED = "damaged"
     """Its checksum does not fit."""
     DEAD = "dead"
-    """Refused for good by the broker or by our own check of what may leave."""
+    """Refused for good by the broker, or not what its kind promises."""
+    POLICY = "policy"
+    """Of an earlier start, and more than the policy in force lets out: erased."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from edge_app.command_replies import Handler, acting, pausing
 from edge_app.commands import Commands
 from edge_app.config import AppConfig
 from edge_app.device_rig import shown_patterns
-from edge_app.live_state import LiveState
+from edge_app.outbox_records import DropReason
 from edge_app.pause import Pause
 from edge_app.policy import Disclosed
 from edge_app.publisher import Publisher, WayOut
-from edge_app.visits import Visits
+from edge_app.results import Results
 from edge_app.vitals import Vitals, read_vitals
 from firmware.interfaces import Clock
 from firmware.rig import Rig
@@ -25,7 +25,7 @@ from lsi.command_documents import Command
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import LsiError
 from lsi.problems import ADVICE, Problem, problem_of
-from lsi.status import Backlog, HealthPayload, InfoPayload, Throttling
+from lsi.status import Backlog, HealthPayload, InfoPayload, Throttling, Widening
 from lsi.topics import Kind
 from lsi.units import NS_PER_S
 from lsi.update_state import UpdateState
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 HEALTH_PERIOD_NS: Final = 60 * NS_PER_S
 INFERENCES: Final = 64
 """Of so many the median time is told."""
+MAX_WIDENED: Final = 8
+"""Of so many widenings of the policy info tells, the latest ones."""
 MAX_STREAMS: Final = 8
 """Of so many starts health tells the highest seq, the latest ones."""
 
@@ -49,6 +51,7 @@ class Told:
     policy: DisclosurePolicy
     stream: str
     vitals: Callable[[], Vitals] = field(default=read_vitals)
+    widened: Sequence[Widening] = ()
 
 
 class Outlet:
@@ -56,19 +59,21 @@ class Outlet:
 
     Args:
         told: Who tells.
+        results: Tells what scans gave.
         publisher: The way out.
         clock: Monotonic time.
         pause: What the command ``pause`` sets.
     """
 
-    def __init__(self, told: Told, publisher: Publisher, clock: Clock, pause: Pause) -> None:
+    def __init__(
+        self, told: Told, results: Results, publisher: Publisher, clock: Clock, pause: Pause
+    ) -> None:
         self._told = told
         self._publisher = publisher
         self._clock = clock
         self._pause = pause
         self._told_paused = False
-        self._live = LiveState(told.config.live, clock=clock)
-        self._visits = Visits(told.config.visits, clock=clock)
+        self._results = results
         self._commands = Commands(told.config.device_id, told.stream, self._handlers(), clock=clock)
         self._scans = 0
         self._failed = 0
@@ -81,23 +86,15 @@ class Outlet:
         """What goes out after every connect, before "online"."""
         messages = [(Kind.INFO, self._info().encode()), (Kind.HEALTH, self._health().encode())]
         messages.append((Kind.UPDATE, self._update().encode()))
-        current = None if self._told.config.every_scan else self._live.current()
-        return messages if current is None else [*messages, (Kind.ATTR, current.encode())]
+        current = self._results.current()
+        return messages if current is None else [*messages, (Kind.ATTR, current)]
 
     def tell(self, payload: Disclosed) -> bool:
         """Tell what one scan gave, where that is due; whether something was sent."""
         self._scans = payload.seq
         self._infer_ms.append(payload.infer_ms)
         self._set_problem(None)
-        for event in self._visits.scan(payload):
-            self._publisher.record(Kind.EVENT, event.encode_as)
-        if self._told.config.every_scan:
-            return self._publisher.publish(Kind.ATTR, payload.encode())
-        due = self._live.scan(payload)
-        if due is None or not self._publisher.publish(Kind.ATTR, due.encode()):
-            return False
-        self._live.sent(due)
-        return True
+        return self._results.scan(payload)
 
     def miss(self, seq: int, error: LsiError) -> None:
         """Tell that scan number ``seq`` gave nothing, and why."""
@@ -108,8 +105,7 @@ class Outlet:
 
     def rest(self) -> None:
         """No scan was made or none worked: a visit may be over all the same."""
-        for event in self._visits.tick():
-            self._publisher.record(Kind.EVENT, event.encode_as)
+        self._results.rest()
 
     def serve(self) -> None:
         """Answer commands, tell Home Assistant what it is owed, and health when it is due."""
@@ -124,8 +120,7 @@ class Outlet:
 
     def close(self) -> None:
         """End an open visit."""
-        for event in self._visits.close():
-            self._publisher.record(Kind.EVENT, event.encode_as)
+        self._results.close()
 
     def _is_health_due(self) -> bool:
         if self._told_paused != bool(self._pause.left_s):
@@ -168,7 +163,10 @@ class Outlet:
         return HealthPayload(
             device_id=told.config.device_id,
             stream=told.stream,
-            problems=self._problems | _problems_of(way_out) | _problems_of_board(vitals),
+            problems=self._problems
+            | _problems_of(way_out)
+            | _problems_of_board(vitals)
+            | (frozenset({Problem.LEDGER}) if self._results.is_stuck() else frozenset()),
             scans=self._scans,
             scans_failed=self._failed,
             reconnects=way_out.reconnects,
@@ -199,6 +197,8 @@ class Outlet:
             bundle_version=manifest.version,
             bundle_id=manifest.short_id,
             calibration_patterns=self._calibration_patterns,
+            widened=tuple(told.widened[-MAX_WIDENED:]),
+            agg=self._results.agg_terms(),
         )
 
     def _update(self) -> UpdateState:
@@ -235,4 +235,5 @@ def _backlog_of(way_out: WayOut) -> Backlog | None:
     status = way_out.outbox
     if status is None:
         return None
-    return Backlog(status.rows, status.kept, status.dead, sum(status.dropped.values()))
+    withheld = status.dropped.get(DropReason.POLICY, 0)
+    return Backlog(status.rows, status.kept, status.dead, sum(status.dropped.values()), withheld)

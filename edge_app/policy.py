@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from lsi.attributes import AttributeLogits
-from lsi.disclosure import DisclosurePolicy
+from lsi.bundle import Bundle
+from lsi.disclosure import DisclosurePolicy, PayloadMode
 from lsi.payload import AttributePayload
 
 Disclosed: TypeAlias = AttributePayload
@@ -23,6 +24,11 @@ class ScanStamp:
     bundle: str
     scan_ms: float
     infer_ms: float
+
+
+def in_force(policy: DisclosurePolicy, bundle: Bundle) -> DisclosurePolicy:
+    """The narrowest of ``policy``, which is that of device and site, and of the bundle's own."""
+    return policy.narrowed(bundle.allowed, PayloadMode(bundle.manifest.mode))
 
 
 def disclose(logits: AttributeLogits, policy: DisclosurePolicy, stamp: ScanStamp) -> AttributePayload:

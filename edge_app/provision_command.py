@@ -10,6 +10,7 @@ from pathlib import Path
 from edge_app.certificates import read_bounded
 from edge_app.command_parts import add_config
 from edge_app.config import load_config
+from edge_app.egress import EgressGuard
 from edge_app.provisioning import DeviceIdentity, commit, complete, request, stage
 from edge_app.rig_lock import rig_lock
 from edge_app.short_link import short_link
@@ -102,7 +103,7 @@ def _service_stopped(identity: DeviceIdentity) -> Iterator[None]:
 
 def _try(identity: DeviceIdentity, settings: TlsSettings) -> None:
     try:
-        with short_link(replace(identity.address, tls=settings), identity.device_id):
+        with short_link(replace(identity.address, tls=settings), EgressGuard(identity.device_id)):
             pass
     except PublishError as cause:
         found = f"The certificate is good, but not tried: {cause.found}"

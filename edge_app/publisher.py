@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TextIO
 
 from edge_app.command_replies import Handler
+from edge_app.egress import EgressGuard
 from edge_app.outbox_records import OutboxStatus
 from lsi.command_documents import Command
 from lsi.topics import QOS, RETAINED, Kind, Topic
@@ -84,8 +85,8 @@ def message_of(device_id: str, kind: Kind, payload: bytes) -> Message:
 class PrintingPublisher:
     """Writes what would leave, one line per message, instead of sending it."""
 
-    def __init__(self, device_id: str, stream: TextIO) -> None:
-        self._device_id = device_id
+    def __init__(self, guard: EgressGuard, stream: TextIO) -> None:
+        self._guard = guard
         self._stream = stream
         self._records = 0
 
@@ -95,8 +96,14 @@ class PrintingPublisher:
             self.publish(kind, payload)
 
     def publish(self, kind: Kind, payload: bytes) -> bool:
-        """Write one line: topic, blank, payload."""
-        print(Topic(self._device_id, kind), payload.decode(), file=self._stream, flush=True)
+        """Write one line: topic, blank, payload.
+
+        Raises:
+            EgressError: It would not have left.
+        """
+        message = message_of(self._guard.device_id, kind, payload)
+        self._guard.check(message)
+        print(message.topic, payload.decode(), file=self._stream, flush=True)
         return True
 
     def record(self, kind: Kind, payload_of: Callable[[int], bytes]) -> None:

@@ -15,9 +15,13 @@ from edge_app.admission import Terms, admit
 from edge_app.certificate_watch import CertificateWatch
 from edge_app.command_parts import add_config, add_light, add_simulate, open_board
 from edge_app.config import AppConfig, load_config
+from edge_app.egress import EgressGuard
+from edge_app.egress_rules import ResultTerms
 from edge_app.home_assistant import DeviceCard, Discovery, discovery
 from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
+from edge_app.policy import in_force
+from edge_app.policy_record import hold_to_record
 from edge_app.provisioning import DeviceIdentity, complete
 from edge_app.publisher import PrintingPublisher, Publisher
 from edge_app.rig_lock import rig_lock
@@ -28,6 +32,7 @@ from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.clock import MonotonicClock
 from lsi.bundle import Bundle
 from lsi.credentials import is_credential
+from lsi.disclosure import PayloadMode
 from lsi.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -50,17 +55,20 @@ def add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def _run(parsed: argparse.Namespace) -> int:
     config = load_config(parsed.config)
+    widened = hold_to_record(config.state, config.policy)
     board = find_board(SIMULATED_BOARD if parsed.simulate else config.board)
     terms = Terms.of(config.trust, board, config.policy.mode, dt.datetime.now(dt.UTC).date())
     admitted = admit(config.bundle, terms)
     stream = new_stream()
     parsed.log_fields.device, parsed.log_fields.stream = config.device_id, stream
+    policy = in_force(config.policy, admitted.bundle)
+    results = ResultTerms.of(policy, admitted.bundle, stream)
     stop = _stop_on_signal()
     with _simulation_lock(board, config, parsed), open_board(board, config.state, parsed.light) as rig:
         publisher: Publisher = (
-            PrintingPublisher(config.device_id, sys.stdout)
+            PrintingPublisher(EgressGuard(config.device_id, results), sys.stdout)
             if parsed.print
-            else _uplink(config, board, admitted.bundle, stream)
+            else _uplink(config, board, admitted.bundle, results)
         )
         notifier = Notifier.from_environment(os.environ)
         watchdog = watchdog_for(
@@ -78,6 +86,7 @@ def _run(parsed: argparse.Namespace) -> int:
             stream=stream,
             notifier=notifier,
             watchdog=watchdog,
+            widened=widened,
         )
         Service(config, parts).run(stop, parsed.scans)
     return 0
@@ -95,12 +104,12 @@ def _simulation_lock(board: Board, config: AppConfig, parsed: argparse.Namespace
         yield
 
 
-def _uplink(config: AppConfig, board: Board, bundle: Bundle, stream: str) -> Uplink:
+def _uplink(config: AppConfig, board: Board, bundle: Bundle, results: ResultTerms) -> Uplink:
     clock = MonotonicClock()
     certificate = _certificate_watch(config)
-    outbox = open_outbox(config, stream, clock=clock, wall_clock=SystemWallClock())
+    outbox = open_outbox(config, results.stream, clock=clock, wall_clock=SystemWallClock())
     wanted = _announcement(config, board, bundle, certificate=certificate is not None)
-    return Uplink(config, outbox, wanted, clock=clock, certificate=certificate)
+    return Uplink(config, outbox, wanted, results=results, clock=clock, certificate=certificate)
 
 
 def _certificate_watch(config: AppConfig) -> CertificateWatch | None:
@@ -129,12 +138,13 @@ def _announcement(config: AppConfig, board: Board, bundle: Bundle, *, certificat
         version("lsi-edge"),
         board.name,
     )
-    names = disclosed_names(bundle, config.policy.narrowed(bundle.allowed))
+    policy = in_force(config.policy, bundle)
     return discovery(
         card,
-        names,
+        disclosed_names(bundle, policy),
         heartbeat_s=config.live.heartbeat_s,
         certificate=certificate,
+        counted=policy.mode is PayloadMode.AGG,
         prefix=settings.prefix,
     )
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import secrets
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,8 +15,9 @@ from edge_app.encoder import Encoder
 from edge_app.notify import Notifier, Watchdog
 from edge_app.outlet import Outlet, Told, disclosed_names
 from edge_app.pause import Pause
-from edge_app.policy import ScanStamp, disclose
+from edge_app.policy import ScanStamp, disclose, in_force
 from edge_app.publisher import Publisher
+from edge_app.results_choice import results_of
 from edge_app.wall_clock import SystemWallClock, WallClock
 from firmware.clock import MonotonicClock
 from firmware.correction import correct
@@ -26,6 +28,7 @@ from lsi.bundle import Bundle
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import LsiError, RigError, ScanError
 from lsi.measurement import DarkReference, Measurement, RawScan
+from lsi.status import Widening
 from lsi.units import NS_PER_MS, NS_PER_S, ns_to_ms
 
 logger = logging.getLogger(__name__)
@@ -55,6 +58,7 @@ class Parts:
     stream: str = field(default_factory=new_stream)
     notifier: Notifier = field(default_factory=lambda: Notifier(None))
     watchdog: Watchdog | None = None
+    widened: Sequence[Widening] = ()
 
 
 class Service:
@@ -64,10 +68,19 @@ class Service:
         check_compatible(parts.bundle.manifest, parts.rig.board.provides)
         self._config = config
         self._parts = parts
-        self._policy: DisclosurePolicy = config.policy.narrowed(parts.bundle.allowed)
+        self._policy: DisclosurePolicy = in_force(config.policy, parts.bundle)
         self._pause = Pause(parts.clock)
-        told = Told(config, parts.bundle, parts.rig, self._policy, parts.stream)
-        self._outlet = Outlet(told, parts.publisher, parts.clock, self._pause)
+        told = Told(config, parts.bundle, parts.rig, self._policy, parts.stream, widened=parts.widened)
+        results = results_of(
+            config,
+            parts.bundle,
+            self._policy,
+            parts.publisher,
+            stream=parts.stream,
+            clock=parts.clock,
+            wall_clock=parts.wall_clock,
+        )
+        self._outlet = Outlet(told, results, parts.publisher, parts.clock, self._pause)
 
     @property
     def stream(self) -> str:
@@ -85,16 +98,15 @@ class Service:
         """
         self._log_start()
         self._load_masks()
-        self._parts.publisher.open(self._outlet.greeting)
-        self._parts.notifier.ready("measuring")
-        try:
+        with contextlib.ExitStack() as ending:  # each of them, whatever the others raise
+            ending.callback(self._parts.notifier.close)
+            ending.callback(self._parts.publisher.close)
+            ending.callback(self._outlet.close)
+            ending.callback(self._parts.notifier.stopping)
+            self._parts.publisher.open(self._outlet.greeting)
+            self._parts.notifier.ready("measuring")
             with self._pace(), ThreadPoolExecutor(1, "lsi-publish") as worker:
                 return self._scan_until(stop, max_scans, worker)
-        finally:
-            self._parts.notifier.stopping()
-            self._outlet.close()
-            self._parts.publisher.close()
-            self._parts.notifier.close()
 
     def _pace(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self._parts.rig.board.simulated else realtime_thread()

@@ -5,15 +5,17 @@ import queue
 from collections.abc import Iterator
 from typing import Final
 
+from edge_app.egress import EgressGuard
+from edge_app.guarded_link import GuardedLink
 from lsi.errors import PublishError
 from transport.broker import ADVICE, BrokerAddress, LinkState
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
 
 CONNECT_TIMEOUT_S: Final = 15.0
 
 
 @contextlib.contextmanager
-def short_link(address: BrokerAddress, device_id: str) -> Iterator[MqttLink]:
+def short_link(address: BrokerAddress, guard: EgressGuard) -> Iterator[GuardedLink]:
     """Connect once and disconnect in the end; a running service with this id would lose its connection.
 
     Raises:
@@ -21,7 +23,7 @@ def short_link(address: BrokerAddress, device_id: str) -> Iterator[MqttLink]:
     """
     states: queue.SimpleQueue[tuple[LinkState, str]] = queue.SimpleQueue()
     events = LinkEvents(on_state=lambda state, reason: states.put((state, reason)))
-    link = MqttLink(address, device_id, events=events)
+    link = GuardedLink(address, guard, events=events, says_availability=False)
     link.start()
     try:
         state, reason = _first_state(states)

@@ -12,6 +12,9 @@ from edge_app.certificate_watch import CertificateWatch
 from edge_app.command_replies import Handler, replaying
 from edge_app.config import AppConfig
 from edge_app.drain import Drain
+from edge_app.egress import EgressGuard
+from edge_app.egress_rules import Announcements, ResultTerms
+from edge_app.guarded_link import GuardedLink
 from edge_app.home_assistant import STATUS_TOPIC, Discovery, retained_topics
 from edge_app.outbox import Outbox
 from edge_app.outbox_records import Record
@@ -20,11 +23,10 @@ from edge_app.replay import replay
 from edge_app.wall_clock import WallClock
 from firmware.interfaces import Clock
 from lsi.command_documents import Command, command_filter
-from lsi.schema import decode_document
 from lsi.topics import ROOT, Availability, Kind
 from lsi.units import NS_PER_S
 from transport.broker import LinkState, Message, MessageProperties, Session
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
 from transport.renewal import Renewal
 
 OUTBOX: Final = Path("outbox/outbox.db")
@@ -44,16 +46,18 @@ class Uplink:
         config: Broker, device id, state folder, Home Assistant.
         outbox: Where records are kept; closed with the uplink.
         wanted: What to announce to Home Assistant; ``None`` where it is switched off.
+        results: What may be told of a scene.
         clock: Monotonic time.
         certificate: Looks out for a new client certificate; ``None`` where none is used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only, each a different thing
         self,
         config: AppConfig,
         outbox: Outbox,
         wanted: Discovery | None,
         *,
+        results: ResultTerms,
         clock: Clock,
         certificate: CertificateWatch | None = None,
     ) -> None:
@@ -62,20 +66,24 @@ class Uplink:
         self._clock = clock
         self._certificate = certificate
         self._certificate_due_ns = clock.now_ns()
-        self._announcer = Announcer(
-            Announced(config.state / ANNOUNCED), wanted, retained_topics(config.device_id), clock=clock
-        )
+        announced, retained = Announced(config.state / ANNOUNCED), retained_topics(config.device_id)
+        earlier = announced.manifest
+        clearable = retained | earlier.retained | earlier.stale
+        announcements = Announcements(wanted, earlier, results.names, clearable)
+        self._guard = EgressGuard(config.device_id, results, announcements)
+        self._announcer = Announcer(announced, wanted, retained, clock=clock)
         self._inbox: queue.Queue[Message] = queue.Queue(MAX_WAITING_COMMANDS)
         self._greeting: Greeting = tuple
-        self._link = MqttLink(
+        self._link = GuardedLink(
             config.broker,
-            config.device_id,
-            will=self._availability(Availability.OFFLINE),
+            self._guard,
             subscriptions=[command_filter(config.device_id), STATUS_TOPIC],
             events=LinkEvents(self._greet, self._take, self._notice, self._renewed),
             session=SESSION,
         )
-        self._drain = Drain(outbox, self._link, check_record, clock=clock, message_of=record_message)
+        self._drain = Drain(
+            outbox, self._link, self._guard.check_record, clock=clock, message_of=record_message
+        )
 
     def open(self, greeting: Greeting) -> None:
         """Connect in the background; see ``Publisher``."""
@@ -89,7 +97,13 @@ class Uplink:
 
     def record(self, kind: Kind, payload_of: Callable[[int], bytes]) -> None:
         """Keep a record until the broker has it; see ``Publisher``."""
-        self._outbox.add(kind.value, payload_of)
+
+        def judged(seq: int) -> bytes:
+            payload = payload_of(seq)
+            self._guard.check(message_of(self._device_id, kind, payload))
+            return payload
+
+        self._outbox.add(kind.value, judged)
 
     def reply(self, message: Message) -> None:
         """Send the answer to a command; see ``Publisher``."""
@@ -108,6 +122,7 @@ class Uplink:
 
     def serve(self) -> bool:
         """What Home Assistant is owed, and a new certificate; see ``Publisher``."""
+        self._guard.demand_open()
         self._look_for_certificate()
         return self._announcer.serve(self._link.publish)
 
@@ -123,7 +138,7 @@ class Uplink:
     def close(self) -> None:
         """Say "offline" and disconnect; what the broker does not have stays in the outbox."""
         self._drain.stop()
-        self._link.stop([self._availability(Availability.OFFLINE)])
+        self._link.stop()
         self._outbox.close()
 
     def _greet(self) -> Sequence[Message]:
@@ -131,7 +146,7 @@ class Uplink:
         return [
             *self._announcer.connected(),
             *(message_of(self._device_id, *item) for item in self._greeting()),
-            self._availability(Availability.ONLINE),
+            message_of(self._device_id, Kind.AVAILABILITY, Availability.ONLINE.encode()),
         ]
 
     def _take(self, message: Message) -> None:
@@ -159,9 +174,6 @@ class Uplink:
             self._link.replace_tls(settings)
             self._link.reconnect("a new certificate")
 
-    def _availability(self, availability: Availability) -> Message:
-        return message_of(self._device_id, Kind.AVAILABILITY, availability.encode())
-
 
 def open_outbox(config: AppConfig, stream: str, *, clock: Clock, wall_clock: WallClock) -> Outbox:
     """The outbox in the state folder of the device."""
@@ -170,15 +182,6 @@ def open_outbox(config: AppConfig, stream: str, *, clock: Clock, wall_clock: Wal
         return f"{ROOT}/{config.device_id}/{kind}"
 
     return Outbox(config.state / OUTBOX, stream, topic_of, clock=clock, wall_clock=wall_clock)
-
-
-def check_record(kind: str, payload: bytes) -> None:
-    """Refuse a record that is not what its kind promises, just before it leaves.
-
-    Raises:
-        PayloadError: Too long, not JSON, or against the schema of its kind.
-    """
-    decode_document(payload, kind)
 
 
 def record_message(record: Record, payload: bytes) -> Message:

@@ -8,7 +8,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from edge_app.debounce import Agreement, Quorum
 from edge_app.live_state import origin_of
@@ -17,6 +17,9 @@ from firmware.interfaces import Clock
 from lsi.errors import AppConfigError
 from lsi.events import UNNUMBERED, EventPayload, Phase, ScanBucket
 from lsi.units import NS_PER_S
+
+VisitEvent: TypeAlias = EventPayload
+"""An event of a visit, named for those who may not build one."""
 
 MAX_PAUSE_S: Final = 86_400.0
 

@@ -12,7 +12,8 @@ from lsi.errors import PublishError
 from lsi.payload import AttributePayload
 from lsi.topics import subscription
 from transport.broker import PORT, TLS_PORT, BrokerAddress, LinkState, TlsSettings
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
+from transport.mqtt import MqttLink
 
 HELP = "print what sensors publish, one line per message"
 DEFAULT_WAIT_S: Final = 10.0

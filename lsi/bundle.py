@@ -220,12 +220,14 @@ def golden_json(golden: GoldenVectors) -> bytes:
 def _from_members(manifest: BundleManifest, members: Mapping[str, bytes]) -> Bundle:
     shape = (manifest.d, manifest.height, manifest.width)
     attributes = _attributes(json.loads(members[ATTRIBUTES]))
+    policy = json.loads(members[POLICY])
+    _check_mode(manifest, policy)
     bundle = Bundle(
         manifest=manifest,
         patterns=PatternSet.from_packed(members[MASKS], shape),
         model=members[MODEL],
         attributes=attributes,
-        allowed=frozenset(_names(json.loads(members[POLICY])["attributes"])),
+        allowed=frozenset(_names(policy["attributes"])),
         measurement_range=_range(json.loads(members[CALIBRATION]), manifest.d),
         golden=_golden(json.loads(members[GOLDEN])),
         card=members[CARD].decode(),
@@ -242,6 +244,12 @@ def _check_shapes(bundle: Bundle) -> None:
     unknown = sorted(bundle.allowed - set(bundle.attributes.names))
     if unknown:
         found = f"policy allows attributes that the model does not have: {', '.join(unknown)}."
+        raise ShapeMismatchError(found, hint="export the bundle again.")
+
+
+def _check_mode(manifest: BundleManifest, policy: Mapping[str, Any]) -> None:
+    if policy.get("mode", manifest.mode) != manifest.mode:
+        found = f"the manifest says mode '{manifest.mode}', policy.json another."
         raise ShapeMismatchError(found, hint="export the bundle again.")
 
 

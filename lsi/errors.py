@@ -205,10 +205,34 @@ class PayloadError(LsiError, ValueError):
     exit_code = 18
 
 
+class EgressRuleError(PayloadError):
+    """A message that may not leave as it is. Says which rule, and no word of the message."""
+
+    exit_code = 41
+
+
 class DisclosureError(LsiError, PermissionError):
     """A result asked to leave the device that may not."""
 
     exit_code = 19
+
+
+class EgressError(DisclosureError):
+    """A message asked to leave the device that no policy lets out: the service ends. Holds no value of it."""
+
+    exit_code = 40
+
+
+class RecordWithheldError(DisclosureError):
+    """A result that the policy in force does not let out, though an earlier one may have."""
+
+    exit_code = 42
+
+
+class LedgerError(LsiError):
+    """The ledger of what aggregates have cost cannot be trusted or written: nothing is spent."""
+
+    exit_code = 43
 
 
 class PublishError(LsiError, ConnectionError):

@@ -82,6 +82,11 @@ class EventPayload:
             raise PayloadError("A visit has a duration when it ends, and only then.")
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the visit is over."""
+        return self.phase is Phase.END
+
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``event``.
 

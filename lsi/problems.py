@@ -33,6 +33,7 @@ class Problem(StrEnum):
     CLIENT_ID_CONFLICT = "client_id_conflict"
     OUTBOX = "outbox"
     CERTIFICATE = "certificate"
+    LEDGER = "ledger"
     POWER = "power"
     HOT = "hot"
 
@@ -53,6 +54,7 @@ ADVICE: Final = {
     Problem.CERTIFICATE: "read the log of the device: it says why the new certificate is not used.",
     Problem.POWER: "a power supply and a cable that hold 5 V under load.",
     Problem.HOT: "cool the board: a heat sink, air, or a cooler place.",
+    Problem.LEDGER: "read the log of the device: without its ledger of epsilon no window is told.",
     Problem.OUTBOX: "free the disk of the device, or mount it writable; records are lost until then.",
 }
 """What to try, for each problem."""

@@ -19,7 +19,9 @@ SCHEMA_NAMES: Final = (
     "info",
     "health",
     "event",
+    "agg",
     "ack",
+    "discovery",
     "command-rebirth",
     "command-replay",
     "command-identify",
@@ -28,6 +30,11 @@ SCHEMA_NAMES: Final = (
     "board",
     "app-config",
     "rig-calibration",
+    "attribute-classes",
+    "override",
+    "site-policy",
+    "policy-record",
+    "privacy-ledger",
 )
 MAX_REASONS: Final = 5
 
@@ -75,15 +82,15 @@ def encode_document(document: dict[str, Any]) -> bytes:
     return encoded
 
 
-def decode_document(encoded: bytes, name: str) -> dict[str, Any]:
+def decode_document(encoded: bytes, name: str, max_bytes: int = MAX_PAYLOAD_BYTES) -> dict[str, Any]:
     """Parse a payload from the wire and hold it to schema ``name``.
 
     Raises:
-        PayloadError: Longer than ``MAX_PAYLOAD_BYTES``, not JSON, or against the schema.
+        PayloadError: Longer than ``max_bytes``, not JSON, or against the schema.
     """
     source = f"{name} payload"
-    if len(encoded) > MAX_PAYLOAD_BYTES:
-        raise PayloadError(f"{source} of {len(encoded)} bytes, at most {MAX_PAYLOAD_BYTES} are read.")
+    if len(encoded) > max_bytes:
+        raise PayloadError(f"{source} of {len(encoded)} bytes, at most {max_bytes} are read.")
     try:
         document = json.loads(encoded, parse_constant=_no_constant)
     except (ValueError, RecursionError) as cause:
@@ -104,7 +111,9 @@ _HINTS: Final = {
     "info": "a publisher of the same major version.",
     "health": "a publisher of the same major version.",
     "event": "a publisher of the same major version.",
+    "agg": "a publisher of the same major version.",
     "ack": "a publisher of the same major version.",
+    "discovery": "'lsi-edge clean-mqtt', then start again.",
     "command-rebirth": "docs/reference/commands.md.",
     "command-replay": "docs/reference/commands.md.",
     "command-identify": "docs/reference/commands.md.",
@@ -113,6 +122,11 @@ _HINTS: Final = {
     "board": "compare the file with hardware/boards/sim-mcp3208.toml.",
     "app-config": "compare the file with docs/reference/configuration.md.",
     "rig-calibration": "'lsi-edge calibrate' on this device.",
+    "attribute-classes": "docs/reference/policy.md.",
+    "override": "docs/reference/policy.md.",
+    "site-policy": "docs/reference/policy.md.",
+    "privacy-ledger": "'sudo lsi-edge policy --new-ledger'; info tells everybody of it.",
+    "policy-record": "'sudo lsi-edge policy --widen' writes it anew.",
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from lsi.disclosure import PayloadMode
 from lsi.problems import Problem
 from lsi.schema import (
     ATTR_SCHEMA_ID,
@@ -15,12 +16,31 @@ from lsi.schema import (
 
 
 @dataclass(frozen=True, slots=True)
+class Widening:
+    """When (RFC 3339 UTC, by the device's clock) the policy was widened, and to which payload mode."""
+
+    ts: str
+    mode: PayloadMode
+
+
+@dataclass(frozen=True, slots=True)
+class AggTerms:
+    """What windows of mode ``agg`` cost one visit, and what all of them so far cost together."""
+
+    window_s: int
+    epsilon: float
+    releases: int
+    spent: float
+
+
+@dataclass(frozen=True, slots=True)
 class InfoPayload:
     """Who this sensor is, what it runs and what it lets out.
 
     ``policy`` is the digest of the policy in force, ``bundle_id`` the content id of the
     bundle; both shortened to 8 digits. ``calibration_patterns`` counts the patterns that calibrations
-    of this device have ever shown: no other pattern is shown but the bundle's masks.
+    of this device have ever shown: no other pattern is shown but the bundle's masks. ``widened`` are the
+    last times that somebody let the device tell more. ``agg`` is told in mode ``agg`` alone.
     """
 
     device_id: str
@@ -36,10 +56,12 @@ class InfoPayload:
     bundle_version: str
     bundle_id: str
     calibration_patterns: int = 0
+    widened: tuple[Widening, ...] = ()
+    agg: AggTerms | None = None
 
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``info``."""
-        document = {
+        document: dict[str, object] = {
             "v": INFO_SCHEMA_ID,
             "dev": self.device_id,
             "stream": self.stream,
@@ -52,8 +74,11 @@ class InfoPayload:
             "d": self.d,
             "bundle": {"name": self.bundle_name, "version": self.bundle_version, "id": self.bundle_id},
             "calibration_patterns": self.calibration_patterns,
+            "widened": [{"ts": each.ts, "mode": each.mode} for each in self.widened],
             "schemas": {"attr": ATTR_SCHEMA_ID, "health": HEALTH_SCHEMA_ID},
         }
+        if self.agg is not None:
+            document["agg"] = asdict(self.agg)
         return encode_document(document)
 
     @classmethod
@@ -78,6 +103,10 @@ class InfoPayload:
             bundle_version=document["bundle"]["version"],
             bundle_id=document["bundle"]["id"],
             calibration_patterns=document.get("calibration_patterns", 0),
+            widened=tuple(
+                Widening(each["ts"], PayloadMode(each["mode"])) for each in document.get("widened", [])
+            ),
+            agg=AggTerms(**document["agg"]) if "agg" in document else None,
         )
 
 
@@ -92,12 +121,16 @@ class Throttling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Records on the device: waiting for the broker, kept for a replay, refused, lost since the start."""
+    """Records on the device: waiting for the broker, kept for a replay, refused, lost since the start.
+
+    ``withheld`` of the lost ones were of a wider policy than the one in force, and were erased.
+    """
 
     rows: int
     kept: int
     dead: int
     dropped: int
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)

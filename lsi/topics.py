@@ -17,6 +17,8 @@ class Kind(StrEnum):
     ATTR = "attr"
     HEALTH = "health"
     EVENT = "event"
+    AGG = "agg"
+    LATENT = "latent"
     UPDATE = "update"
 
 
@@ -36,6 +38,8 @@ QOS: Final = {
     Kind.ATTR: 1,
     Kind.HEALTH: 0,
     Kind.EVENT: 1,
+    Kind.AGG: 1,
+    Kind.LATENT: 1,
     Kind.UPDATE: 1,
 }
 

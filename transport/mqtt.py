@@ -8,7 +8,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from paho.mqtt.enums import MQTTProtocolVersion
@@ -17,6 +16,7 @@ from lsi.errors import AppConfigError
 from transport.backoff import Backoff, conflict_backoff
 from transport.broker import ADVICE, BrokerAddress, LinkState, Message, Session, TlsSettings
 from transport.connection import Connection, ConnectionEvents, End, Ending
+from transport.link_events import LinkEvents
 from transport.outgoing import LIVE_ROOM, Delivery, OnSettled
 from transport.paho_client import Plan
 from transport.protocol import ProtocolChoice
@@ -34,37 +34,6 @@ CONNECT_BOUND_S: Final = 90.0
 """Names are looked up without a bound of ours: three servers, several tries."""
 
 SHORT_LIVES: Final = 3
-
-
-def _ignore_message(_: Message) -> None:
-    pass
-
-
-def _ignore_state(_: LinkState, __: str) -> None:
-    pass
-
-
-def _ignore_renewal(_: Renewal) -> None:
-    pass
-
-
-def _no_greeting() -> Sequence[Message]:
-    return ()
-
-
-@dataclass(frozen=True, slots=True)
-class LinkEvents:
-    """What a link tells its owner. Called from the network thread; none may block.
-
-    ``greeting`` gives the messages to send first after every connect, in order.
-    ``on_state`` is called on change only, with a reason in words; what to try is in
-    ``transport.broker.ADVICE``. ``on_renewal`` tells how ``replace_tls`` ended.
-    """
-
-    greeting: Callable[[], Sequence[Message]] = _no_greeting
-    on_message: Callable[[Message], None] = _ignore_message
-    on_state: Callable[[LinkState, str], None] = _ignore_state
-    on_renewal: Callable[[Renewal], None] = _ignore_renewal
 
 
 class MqttLink:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge_app.drain import Drain, DrainSettings
 from edge_app.outbox import Outbox
-from edge_app.outbox_records import OutboxLimits, RecordKey
+from edge_app.outbox_records import OutboxLimits, Record, RecordKey
 from firmware.sim.clock import SimClock
 from lsi.units import NS_PER_S
 from transport.backoff import Backoff
@@ -125,7 +125,7 @@ class Sender:
         return [json.loads(message.payload)["hist"] for message in self.sent]
 
 
-def may_leave(_kind: str, _payload: bytes) -> None:
+def may_leave(_record: Record, _payload: bytes) -> None:
     """A check that lets everything pass."""
 
 
@@ -134,7 +134,7 @@ def drain_of(
     outbox: Outbox,
     sender: Sender,
     settings: DrainSettings | None = None,
-    check: Callable[[str, bytes], None] = may_leave,
+    check: Callable[[Record, bytes], None] = may_leave,
 ) -> Drain:
     backoff = Backoff(lambda _, high: high)
     return Drain(outbox, sender, check, clock=bench.clock, settings=settings, backoff=backoff)

@@ -91,6 +91,23 @@ def test_two_services_never_share_a_state_folder_and_a_look_is_free(
         assert main([*run, "--print"]) == 0
 
 
+def test_a_message_that_may_not_leave_ends_run_with_code_40_and_nothing_is_printed(
+    signed: SignedCopy, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = AttributePayload.encode
+
+    def chatty(payload: AttributePayload) -> bytes:
+        return honest(payload).replace(b'"Smiling":', b'"Male":true,"Smiling":')
+
+    monkeypatch.setattr(AttributePayload, "encode", chatty)
+    arguments = ["run", "--config", config(tmp_path, signed), "--simulate", "--print", "--scans", "3"]
+    assert main(arguments) == 40
+    printed = capsys.readouterr()
+    assert "/attr " not in printed.out
+    assert "was stopped at the way out" in printed.err
+    assert "Male" not in printed.err
+
+
 def test_run_reads_light_from_standard_input(signed: SignedCopy, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edge_app.cli", "run", "--config", config(tmp_path, signed)]
     frames = encode_light_frame(BRIGHT) * 2

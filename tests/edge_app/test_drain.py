@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from edge_app.drain import Drain, DrainSettings, mark_history
 from edge_app.outbox import Outbox
-from edge_app.outbox_records import DropReason, RecordKey
+from edge_app.outbox_records import DropReason, Record, RecordKey, SentAgain
 from firmware.clock import MonotonicClock
-from lsi.errors import PayloadError
+from lsi.errors import PayloadError, RecordWithheldError
 from lsi.units import NS_PER_S
 from tests.edge_app.outbox_bench import (
     ACCEPTED,
@@ -27,6 +27,7 @@ from tests.edge_app.outbox_bench import (
     drain_of,
     fill,
     held,
+    marker,
     payload_of,
     run_for,
 )
@@ -237,10 +238,10 @@ def test_a_sealed_record_leaves_as_it_came_in(bench: Bench, outbox: Outbox) -> N
 def test_what_may_not_leave_is_a_dead_letter_and_is_never_sent(
     bench: Bench, outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    checked: list[tuple[str, bytes]] = []
+    checked: list[tuple[Record, bytes]] = []
 
-    def check(kind: str, payload: bytes) -> None:
-        checked.append((kind, payload))
+    def check(record: Record, payload: bytes) -> None:
+        checked.append((record, payload))
         if json.loads(payload)["seq"] == 2:
             raise PayloadError("It is wider than the policy.")
 
@@ -252,7 +253,7 @@ def test_what_may_not_leave_is_a_dead_letter_and_is_never_sent(
     assert sender.seqs() == [1, 3]
     assert outbox.status().dead == 2
     assert all(json.loads(payload)["hist"] for _, payload in checked)
-    assert [kind for kind, _ in checked] == ["event"] * 3
+    assert [record.kind for record, _ in checked] == ["event"] * 3
     assert "wider than the policy" in caplog.text
     assert "not a JSON object" in caplog.text
 
@@ -399,3 +400,23 @@ def test_answers_may_come_from_within_send(outbox: Outbox) -> None:
         threading.Event().wait(0.01)
     drain.stop()
     assert sender.seqs() == [1, 2, 3, 4, 5]
+
+
+def test_a_record_of_a_wider_policy_is_erased_and_counted_and_no_replay_brings_it_back(
+    bench: Bench, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(outbox, 3)
+
+    def check(record: Record, _payload: bytes) -> None:
+        if record.key.seq != 2:
+            raise RecordWithheldError("Another policy.")
+
+    sender = Sender()
+    run_for(bench, drain_of(bench, outbox, sender, check=check), 2)
+    assert sender.seqs() == [2]
+    assert outbox.status().dropped[DropReason.POLICY] == 2
+    assert outbox.send_again(A, 1, 3) == SentAgain((2,), ())
+    assert caplog.text.count("withheld") == 1
+    outbox.sweep()
+    assert marker(A, 1) not in bench.disk()
+    assert marker(A, 2) in bench.disk()

@@ -14,7 +14,9 @@ from edge_app.outbox_schema import Fault
 from edge_app.outlet import HEALTH_PERIOD_NS, Outlet, Told
 from edge_app.pause import Pause
 from edge_app.publisher import CertificateState, WayOut
+from edge_app.results_choice import results_of
 from edge_app.vitals import Vitals
+from edge_app.wall_clock import SystemWallClock
 from firmware.factory import open_rig
 from firmware.sim.clock import SimClock
 from lsi.bundle import parse_bundle
@@ -45,7 +47,16 @@ class Desk:
         bundle = parse_bundle(small_bundle(), "small")
         config = replace(CONFIG, every_scan=every_scan, state=state)
         told = Told(config, bundle, open_rig(BOARD), DisclosurePolicy(), STREAM, lambda: self.vitals)
-        self.outlet = Outlet(told, self.publisher, self.clock, self.pause)
+        results = results_of(
+            config,
+            bundle,
+            DisclosurePolicy(),
+            self.publisher,
+            stream=STREAM,
+            clock=self.clock,
+            wall_clock=SystemWallClock(),
+        )
+        self.outlet = Outlet(told, results, self.publisher, self.clock, self.pause)
         self._seq = 0
 
     def scan(self, *, face: bool = True, smiling: bool | None = True) -> bool:
@@ -178,7 +189,11 @@ def test_home_assistant_that_was_born_gets_health_and_state_again() -> None:
         (WayOut(is_in_conflict=True), Problem.CLIENT_ID_CONFLICT),
         (WayOut(certificate=CertificateState("2026-12-31T00:00:00Z", is_refused=True)), Problem.CERTIFICATE),
         (
-            WayOut(outbox=OutboxStatus(5, 900, 2, 1, {DropReason.AGE: 3}, Fault.DISK_FULL, set_aside=False)),
+            WayOut(
+                outbox=OutboxStatus(
+                    5, 900, 2, 1, {DropReason.AGE: 3, DropReason.POLICY: 2}, Fault.DISK_FULL, set_aside=False
+                )
+            ),
             Problem.OUTBOX,
         ),
     ],
@@ -195,7 +210,8 @@ def test_what_is_wrong_with_the_way_out_is_in_health(
         assert desk.health.certificate_expires == "2026-12-31T00:00:00Z"
     if way_out.outbox is not None:
         assert desk.health.outbox is not None
-        assert (desk.health.outbox.rows, desk.health.outbox.dropped) == (5, 3)
+        assert (desk.health.outbox.rows, desk.health.outbox.dropped) == (5, 5)
+        assert desk.health.outbox.withheld == 2
 
 
 def test_commands_are_carried_out_and_acknowledged(caplog: pytest.LogCaptureFixture) -> None:

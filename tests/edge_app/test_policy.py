@@ -5,10 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_app.policy import ScanStamp, disclose
+from edge_app.policy import ScanStamp, disclose, in_force
 from lsi.attributes import ATTR_LITE, AttributeLogits, AttributeSchema
-from lsi.disclosure import DisclosurePolicy
+from lsi.bundle import Bundle, GoldenVectors, golden_json, parse_bundle, write_bundle
+from lsi.disclosure import DisclosurePolicy, PayloadMode
+from lsi.manifest import canonical_json
 from lsi.payload import AttributePayload
+from tests.bundles import small_files, small_manifest
 
 STAMP = ScanStamp("hall1", "0123456789abcdef", 3, "2026-11-22T12:00:00.000Z", "ntp", "89abcdef", 30.0, 0.1)
 NAMES = ("Male", "Smiling", "Young", "Eyeglasses")
@@ -66,3 +69,33 @@ def test_an_attribute_too_close_to_call_leaves_as_null_whichever_way_it_leans() 
 def test_an_empty_policy_leaves_presence_alone() -> None:
     payload = disclose(logits([1, 1, 1, 1, 1]), DisclosurePolicy(frozenset()), STAMP)
     assert (payload.face, dict(payload.attributes)) == (True, {})
+
+
+def lying_bundle(mode: str, names: list[str]) -> Bundle:
+    """A bundle that answers ``names`` and says that it is for ``mode``."""
+    attributes = {"names": names, "thresholds": [0] * len(names), "presence_threshold": 0}
+    inputs, outputs = np.zeros((1, 3), np.float32), np.zeros((1, len(names) + 1), np.float32)
+    files = small_files(
+        attributes=canonical_json(attributes),
+        policy=canonical_json({"mode": mode, "attributes": names}),
+        golden=golden_json(GoldenVectors(inputs, outputs, 0.1)),
+    )
+    return parse_bundle(write_bundle(small_manifest(files, mode=mode), files), "lies")
+
+
+def test_a_bundle_for_a_wide_mode_does_not_widen_the_policy_of_the_device() -> None:
+    policy = in_force(DisclosurePolicy(), lying_bundle("latent", ["Smiling", "Male", "Pale_Skin"]))
+    assert policy == DisclosurePolicy(frozenset({"Smiling"}), PayloadMode.ATTR_LITE)
+
+
+@pytest.mark.parametrize("name", ["Male", "male", "Unheard_Of", "Blurry", "Pale_Skin"])
+def test_a_bundle_that_calls_itself_attr_lite_gets_no_other_attribute_out(name: str) -> None:
+    wide = DisclosurePolicy(frozenset({"Smiling", "Male"}), PayloadMode.AGG)
+    for policy in (DisclosurePolicy(), DisclosurePolicy(mode=PayloadMode.ATTR), wide):
+        assert in_force(policy, lying_bundle("attr-lite", ["Smiling", name])).allowed <= {"Smiling", "Male"}
+    assert in_force(DisclosurePolicy(), lying_bundle("attr", [name])).allowed == set()
+
+
+def test_a_bundle_narrows_the_mode_too() -> None:
+    policy = in_force(DisclosurePolicy(mode=PayloadMode.ATTR), lying_bundle("agg", ["Smiling"]))
+    assert policy == DisclosurePolicy(frozenset({"Smiling"}), PayloadMode.AGG)

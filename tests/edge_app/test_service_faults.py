@@ -22,14 +22,14 @@ from firmware.sim.spi import FLOATING, SimSpi
 from firmware.sim.trigger import SimTriggerLine
 from firmware.stepped import SteppedAcquisition
 from lsi.bundle import Bundle, parse_bundle
-from lsi.errors import BusError, BusErrorKind
+from lsi.errors import BusError, BusErrorKind, EgressError
 from lsi.patterns import PatternSet
 from lsi.payload import AttributePayload
 from lsi.problems import Problem
 from lsi.status import HealthPayload
 from lsi.topics import Kind
 from tests.bundles import small_bundle
-from tests.edge_app.test_service import BLACK, BRIGHT, CONFIG, GLARE, FixedEncoder, RecordingPublisher
+from tests.edge_app.test_service import BLACK, BRIGHT, CONFIG, GLARE, Bench, FixedEncoder, RecordingPublisher
 
 
 @dataclass
@@ -295,3 +295,18 @@ def test_light_that_is_too_bright_or_off_is_named_in_every_mode(
     assert sequence_numbers(publisher) == [1, 3]
     assert {problem} in problems(publisher)
     assert problems(publisher)[-1] == set()
+
+
+@pytest.mark.parametrize("where", ["publish", "record", "serve"])
+def test_a_message_that_may_not_leave_ends_the_service_and_everything_is_closed(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench([BRIGHT] * 20)
+
+    def stopped(*_: object) -> bool:
+        raise EgressError("A message was stopped.")
+
+    monkeypatch.setattr(bench.publisher, where, stopped)
+    with pytest.raises(EgressError):
+        bench.run()
+    assert bench.publisher.closed

@@ -2,46 +2,25 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from edge_app.config import HomeAssistantSettings
 from edge_app.home_assistant import DeviceCard, discovery
-from edge_app.uplink import Uplink, check_record, open_outbox
+from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock
 from firmware.clock import MonotonicClock
 from lab.broker import LoopbackBroker
 from lsi.command_documents import Command, command_topic
-from lsi.errors import PayloadError
-from lsi.events import EventPayload, Phase, ScanBucket
 from lsi.topics import Kind
+from tests import leaving
 from tests.edge_app.test_service import CONFIG
 from tests.transport.test_mqtt import Recorder, linked
 from transport.broker import BrokerAddress, Message
 
 CLOCK = MonotonicClock()
-
-
-def event(device_id: str, stream: str) -> Callable[[int], bytes]:
-    made = EventPayload(
-        device_id=device_id,
-        stream=stream,
-        seq=0,
-        ts="2026-01-01T12:00:00.000Z",
-        clock="ntp",
-        bundle="01234567",
-        phase=Phase.START,
-        visit=f"{stream}-1",
-        began="2026-01-01T12:00:00.000Z",
-        scans=ScanBucket.ONES,
-        attributes={"Smiling": True},
-        duration_s=None,
-    )
-    return made.encode_as
 
 
 @contextmanager
@@ -58,7 +37,7 @@ def uplink_to(
     )
     outbox = open_outbox(config, stream, clock=CLOCK, wall_clock=SystemWallClock())
     card = DeviceCard(device_id, "Hall", "LSI single-pixel", 16, "0.1.0", "sim")
-    uplink = Uplink(config, outbox, discovery(card, ["Smiling"]), clock=CLOCK)
+    uplink = Uplink(config, outbox, discovery(card, ["Smiling"]), results=leaving.terms(stream), clock=CLOCK)
     try:
         yield uplink, stream
     finally:
@@ -79,9 +58,10 @@ def test_discovery_and_greeting_come_before_online_and_offline_in_the_end(
     reader = Recorder()
     filters = ["lsi/v1/p1/#", "homeassistant/#"]
     with linked(fresh_mosquitto.port, "order", reader, subscriptions=filters):
-        with uplink_to(fresh_mosquitto.port, "p1", tmp_path) as (uplink, _):
-            assert not uplink.publish(Kind.ATTR, b"too early")
-            uplink.open(lambda: [(Kind.INFO, b"{}")])
+        with uplink_to(fresh_mosquitto.port, "p1", tmp_path) as (uplink, stream):
+            assert not uplink.publish(Kind.ATTR, leaving.attr(device_id="p1", stream=stream))
+            info = leaving.info(leaving.terms(stream), device_id="p1")
+            uplink.open(lambda: [(Kind.INFO, info)])
             greeting = topics_until(reader, "lsi/v1/p1/availability")
         ((_, last),) = topics_until(reader, "lsi/v1/p1/availability")
     assert [topic for topic, _ in greeting] == [
@@ -96,7 +76,7 @@ def test_records_wait_for_a_broker_across_a_restart_and_leave_once(
 ) -> None:
     with uplink_to(1, "p2", tmp_path) as (uplink, first):
         for _ in range(3):
-            uplink.record(Kind.EVENT, event("p2", first))
+            uplink.record(Kind.EVENT, leaving.event(first, device_id="p2"))
         assert uplink.way_out().outbox is not None
     reader = Recorder()
     with (
@@ -104,7 +84,7 @@ def test_records_wait_for_a_broker_across_a_restart_and_leave_once(
         uplink_to(fresh_mosquitto.port, "p2", tmp_path) as (uplink, second),
     ):
         uplink.open(list)
-        uplink.record(Kind.EVENT, event("p2", second))
+        uplink.record(Kind.EVENT, leaving.event(second, device_id="p2"))
         events = [json.loads(reader.message().payload) for _ in range(4)]
     assert sorted((each["stream"], each["seq"]) for each in events) == sorted(
         [(first, 1), (first, 2), (first, 3), (second, 1)]
@@ -130,9 +110,3 @@ def test_a_command_reaches_its_owner(fresh_mosquitto: LoopbackBroker, tmp_path: 
             found = uplink.received()
         assert [message.topic for message in found] == [wanted]
         assert Command.REPLAY in uplink.handlers()
-
-
-@pytest.mark.parametrize("payload", [b"", b"{}", b"no json", b'{"v":"lsi.event/1"}'])
-def test_what_is_no_record_does_not_leave(payload: bytes) -> None:
-    with pytest.raises(PayloadError):
-        check_record("event", payload)

@@ -182,3 +182,9 @@ def test_bundle_arrays_cannot_be_written_to() -> None:
     for array in (bundle.golden.inputs, bundle.measurement_range.low, bundle.patterns.masks):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = np.zeros(1, array.dtype)
+
+
+def test_a_manifest_that_tells_another_mode_than_the_policy_is_refused() -> None:
+    files = small_files(policy=canonical_json({"mode": "attr", "attributes": ["Smiling"]}))
+    with pytest.raises(ShapeMismatchError, match=r"policy\.json another"):
+        parse_bundle(write_bundle(small_manifest(files), files), "small")

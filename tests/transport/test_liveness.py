@@ -21,7 +21,8 @@ from tests.transport.test_mqtt import TIMEOUT_S, Recorder, linked
 from tests.transport.test_sending import Outcomes
 from transport.backoff import Backoff
 from transport.broker import BrokerAddress, LinkState, Message
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
+from transport.mqtt import MqttLink
 from transport.outgoing import Settled
 from transport.protocol import V5
 from transport.timing import Timing

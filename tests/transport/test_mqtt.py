@@ -15,7 +15,8 @@ from lab.broker import LoopbackBroker, free_port, loopback_broker
 from tests.transport.far_ends import SUBSCRIBE, ScriptedBroker, well_behaved
 from transport.backoff import Backoff
 from transport.broker import BrokerAddress, LinkState, Message, MessageProperties
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
+from transport.mqtt import MqttLink
 from transport.renewal import Renewal
 from transport.timing import Timing
 
