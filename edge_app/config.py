@@ -54,7 +54,7 @@ class AppConfig:
     ``board`` is the name of a shipped board or a path that ends in ``.toml``.
     ``state`` is the folder of what the device keeps: key, calibration.
     ``interval_s`` is the pause between the starts of two scans. With ``every_scan`` each scan is told
-    as it is, without debouncing: for benches.
+    as it is, without debouncing: for benches. ``host_key`` is to whom latents are sealed.
     """
 
     device_id: str
@@ -68,6 +68,7 @@ class AppConfig:
     live: LiveRules = field(default_factory=LiveRules)
     visits: VisitRules = field(default_factory=VisitRules)
     agg: AggRules = field(default_factory=AggRules)
+    host_key: Path | None = None
     home_assistant: HomeAssistantSettings = field(default_factory=HomeAssistantSettings)
     trust: TrustSettings = field(default_factory=TrustSettings)
 
@@ -106,6 +107,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> AppConfi
         live=_live(document.get("live", {})),
         visits=_visits(document),
         agg=_agg(document.get("agg", {})),
+        host_key=_resolve(document["latent"]["host_key"], path.parent) if "latent" in document else None,
         home_assistant=HomeAssistantSettings(**document.get("home_assistant", {})),
         interval_s=float(document.get("scan", {}).get("interval_s", DEFAULT_INTERVAL_S)),
         trust=_trust(document.get("trust", {}), path.parent),

@@ -22,6 +22,7 @@ from edge_app.egress_rules import (
     check_event,
     check_health,
     check_info,
+    check_latent,
     check_update,
     record_key,
 )
@@ -35,7 +36,8 @@ from transport.broker import Message, MessageProperties
 logger = logging.getLogger(__name__)
 
 MAX_CORRELATION_BYTES: Final = 64
-CONTENT_TYPES: Final = frozenset({None, "application/json"})
+JSON_TYPE: Final = "application/json"
+SEALED_TYPE: Final = "application/vnd.lsi.sealed+cbor"
 
 Check = Callable[[bytes], None]
 
@@ -126,19 +128,22 @@ class EgressGuard:
             PayloadError: One of an earlier start that is none, or not the one its key says.
         """
         self.demand_open()
-        if self._results is None or record.key.stream == self._results.stream:
-            self._check_own(record, payload)
+        if self._results is None:
+            self._close(record.kind, "It is a record of a command that makes none.")
+        if record.key.stream == self._results.stream:
+            self._check_own(record, payload, self._results)
             return
         kinds = RESULT_KINDS[self._results.policy.mode]
         if record.kind not in kinds:
             raise RecordWithheldError("The payload mode in force sends no records of this kind.")
         rule = self._rules[str(Topic(self._device_id, Kind(record.kind)))]
-        if record.topic not in self._rules or record_key(payload) != (record.key.stream, record.key.seq):
+        named = record_key(record.kind, payload, self._results)
+        if record.topic not in self._rules or named != (record.key.stream, record.key.seq):
             raise EgressRuleError("A record that is not the one its key says.")
         _check_late(rule, payload)
 
-    def _check_own(self, record: Record, payload: bytes) -> None:
-        if record_key(payload) != (record.key.stream, record.key.seq):
+    def _check_own(self, record: Record, payload: bytes, results: ResultTerms) -> None:
+        if record_key(record.kind, payload, results) != (record.key.stream, record.key.seq):
             self._close(record.kind, "It is not the record that its key says.")
         self.check(Message(record.topic, payload))
 
@@ -169,6 +174,7 @@ class EgressGuard:
         }
         for kind, check in of_results.items():
             own[kind] = partial(check, device_id=self._device_id, terms=self._results)
+        own[Kind.LATENT] = partial(check_latent, terms=self._results)
         own[Kind.HEALTH] = partial(check_health, device_id=self._device_id, stream=self._results.stream)
         own[Kind.UPDATE] = check_update
         return own
@@ -201,7 +207,7 @@ def _check_envelope(message: Message, rule: _Rule) -> None:
     schema = (("schema", ACK_SCHEMA_ID),) if is_ack else ()
     if properties.user_properties not in {(), schema} or properties.response_topic is not None:
         raise EgressRuleError("It carries properties of its own.")
-    if properties.content_type not in CONTENT_TYPES:
+    if properties.content_type not in {None, SEALED_TYPE if rule.name == Kind.LATENT else JSON_TYPE}:
         raise EgressRuleError("It carries another content type.")
 
 

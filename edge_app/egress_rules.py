@@ -3,17 +3,18 @@
 No refusal holds a word of what was refused: reasons go to logs, and a log is a way out too.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from edge_app.announced import Manifest
 from edge_app.home_assistant import MAX_DISCOVERY_BYTES, Component, Discovery, encode_discovery
 from lsi.bundle import Bundle
 from lsi.command_documents import Command
 from lsi.disclosure import RESULT_KINDS, DisclosurePolicy
-from lsi.errors import EgressError, EgressRuleError, RecordWithheldError
+from lsi.errors import EgressError, EgressRuleError, LsiError, RecordWithheldError
 from lsi.strict_json import spelled, strict_document
 from lsi.topics import Availability, Kind
 from lsi.update_state import UpdateState
@@ -23,6 +24,14 @@ ATTR_DECIMALS: Final = 1
 HEALTH_DECIMALS: Final = 3
 EPSILON_DECIMALS: Final = 3
 _SHARED_ENTITIES: Final = frozenset({"face", "problem"})
+
+
+class SealedRule(Protocol):
+    """What knows an envelope of this device; a device that seals nothing has none."""
+
+    def key_of(self, payload: bytes) -> tuple[str, int]:
+        """Stream and seq; raises ``LsiError`` for anything that this device did not seal to its host."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +46,15 @@ class ResultTerms:
     bundle: str
     policy: DisclosurePolicy
     names: frozenset[str]
+    sealed: SealedRule | None = None
 
     @classmethod
-    def of(cls, policy: DisclosurePolicy, bundle: Bundle, stream: str) -> "ResultTerms":
+    def of(
+        cls, policy: DisclosurePolicy, bundle: Bundle, stream: str, sealed: SealedRule | None = None
+    ) -> "ResultTerms":
         """The terms of one start under the policy in force."""
         names = policy.allowed & frozenset(bundle.attributes.names)
-        return cls(stream, bundle.manifest.short_id, policy, names)
+        return cls(stream, bundle.manifest.short_id, policy, names, sealed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +104,12 @@ class Announcements:
         return [*wanted, *former, *((topic, dict(each)) for topic, each in self.earlier.gone.items())]
 
 
-def record_key(payload: bytes) -> tuple[str, int] | None:
+def record_key(kind: str, payload: bytes, terms: ResultTerms) -> tuple[str, int] | None:
     """Stream and seq that a record itself names; ``None`` where it names none."""
+    if kind == Kind.LATENT:
+        with contextlib.suppress(LsiError):
+            return None if terms.sealed is None else terms.sealed.key_of(payload)
+        return None
     try:
         document = json.loads(payload)
         key = document["stream"], document["seq"]
@@ -169,6 +185,14 @@ def check_agg(payload: bytes, device_id: str, terms: ResultTerms) -> None:
         raise EgressRuleError("A window of another bundle or policy.")
     if not counted <= terms.names:
         raise RecordWithheldError("A window with an attribute that the policy in force keeps.")
+
+
+def check_latent(payload: bytes, terms: ResultTerms) -> None:
+    """An envelope that this device sealed, unopened: nobody here could open it."""
+    _check_kind(Kind.LATENT, terms)
+    if terms.sealed is None:
+        raise EgressRuleError("A latent of a device that seals none.")
+    terms.sealed.key_of(payload)
 
 
 def _check_kind(kind: Kind, terms: ResultTerms) -> None:

@@ -103,7 +103,8 @@ class PrintingPublisher:
         """
         message = message_of(self._guard.device_id, kind, payload)
         self._guard.check(message)
-        print(message.topic, payload.decode(), file=self._stream, flush=True)
+        shown = f"{len(payload)} sealed bytes" if kind is Kind.LATENT else payload.decode()
+        print(message.topic, shown, file=self._stream, flush=True)
         return True
 
     def record(self, kind: Kind, payload_of: Callable[[int], bytes]) -> None:

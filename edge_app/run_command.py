@@ -15,8 +15,9 @@ from edge_app.admission import Terms, admit
 from edge_app.certificate_watch import CertificateWatch
 from edge_app.command_parts import add_config, add_light, add_simulate, open_board
 from edge_app.config import AppConfig, load_config
+from edge_app.device_rig import KEY_NAME
 from edge_app.egress import EgressGuard
-from edge_app.egress_rules import ResultTerms
+from edge_app.egress_rules import ResultTerms, SealedRule
 from edge_app.home_assistant import DeviceCard, Discovery, discovery
 from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
@@ -32,8 +33,8 @@ from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.clock import MonotonicClock
 from lsi.bundle import Bundle
 from lsi.credentials import is_credential
-from lsi.disclosure import PayloadMode
-from lsi.errors import ConfigError
+from lsi.disclosure import DisclosurePolicy, PayloadMode
+from lsi.errors import AppConfigError, ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,9 @@ def _run(parsed: argparse.Namespace) -> int:
     stream = new_stream()
     parsed.log_fields.device, parsed.log_fields.stream = config.device_id, stream
     policy = in_force(config.policy, admitted.bundle)
-    results = ResultTerms.of(policy, admitted.bundle, stream)
+    results = ResultTerms.of(
+        policy, admitted.bundle, stream, _sealed(config, policy, admitted.bundle, stream)
+    )
     stop = _stop_on_signal()
     with _simulation_lock(board, config, parsed), open_board(board, config.state, parsed.light) as rig:
         publisher: Publisher = (
@@ -102,6 +105,30 @@ def _simulation_lock(board: Board, config: AppConfig, parsed: argparse.Namespace
         config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with rig_lock(config.state):
         yield
+
+
+def _sealed(config: AppConfig, policy: DisclosurePolicy, bundle: Bundle, stream: str) -> SealedRule | None:
+    """What seals latents, in the one mode that sends any.
+
+    Raises:
+        AppConfigError: The configuration names no host's key, or the extra is not installed.
+        KeyFileError: A key that cannot be used.
+    """
+    if policy.mode is not PayloadMode.LATENT:
+        return None
+    if config.host_key is None:
+        raise AppConfigError("Mode 'latent' seals to nobody.", hint='[latent] host_key = "host.pub"')
+    try:
+        # The only door to the code that seals; attribute sensors have it not even installed.
+        from edge_app.sealed_latents import SealedLatents, read_device_key, read_host  # noqa: PLC0415
+    except ImportError as cause:
+        raise AppConfigError(
+            "Mode 'latent' is not installed.", hint="pip install 'lsi-edge[latent]'"
+        ) from cause
+    now = utc_if_synced()
+    host = read_host(config.host_key, None if now is None else now.date())
+    key = read_device_key(config.state / f"{KEY_NAME}.key")
+    return SealedLatents(config.device_id, stream, bundle.manifest.short_id, host, key)
 
 
 def _uplink(config: AppConfig, board: Board, bundle: Bundle, results: ResultTerms) -> Uplink:

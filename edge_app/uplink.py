@@ -12,7 +12,7 @@ from edge_app.certificate_watch import CertificateWatch
 from edge_app.command_replies import Handler, replaying
 from edge_app.config import AppConfig
 from edge_app.drain import Drain
-from edge_app.egress import EgressGuard
+from edge_app.egress import JSON_TYPE, SEALED_TYPE, EgressGuard
 from edge_app.egress_rules import Announcements, ResultTerms
 from edge_app.guarded_link import GuardedLink
 from edge_app.home_assistant import STATUS_TOPIC, Discovery, retained_topics
@@ -186,7 +186,10 @@ def open_outbox(config: AppConfig, stream: str, *, clock: Clock, wall_clock: Wal
 
 def record_message(record: Record, payload: bytes) -> Message:
     """A record as a message: the broker forgets it when we would."""
+    is_sealed = record.kind == Kind.LATENT
     properties = MessageProperties(
-        expires_s=max(1, round(record.left_s)), content_type="application/json", is_text=True
+        expires_s=max(1, round(record.left_s)),
+        content_type=SEALED_TYPE if is_sealed else JSON_TYPE,
+        is_text=not is_sealed,
     )
     return Message(record.topic, payload, 1, properties=properties)

@@ -229,6 +229,12 @@ class RecordWithheldError(DisclosureError):
     exit_code = 42
 
 
+class SealError(LsiError, ValueError):
+    """A latent that cannot be sealed or opened, or an envelope that is none."""
+
+    exit_code = 44
+
+
 class LedgerError(LsiError):
     """The ledger of what aggregates have cost cannot be trusted or written: nothing is spent."""
 

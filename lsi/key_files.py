@@ -24,14 +24,19 @@ def write_key_pair(key: SecretKey, stem: Path) -> tuple[Path, Path]:
     Raises:
         KeyFileError: One of them is there already, or the folder cannot be written to.
     """
+    return write_pair(stem, key.to_text(), key.public_key.to_text())
+
+
+def write_pair(stem: Path, secret_text: bytes, public_text: bytes) -> tuple[Path, Path]:
+    """Write ``stem.key`` (mode 0600) and ``stem.pub`` with these contents; see :func:`write_key_pair`."""
     secret = stem.with_name(stem.name + KEY_SUFFIX)
     public = stem.with_name(stem.name + PUBLIC_SUFFIX)
     for path in (secret, public):
         if path.exists() or path.is_symlink():
             found = f"{path} exists; a key is never overwritten."
             raise KeyFileError(found, hint="another name, or move the old key away.")
-    _write_new(secret, key.to_text(), _SECRET_MODE)
-    _write_new(public, key.public_key.to_text(), _PUBLIC_MODE)
+    _write_new(secret, secret_text, _SECRET_MODE)
+    _write_new(public, public_text, _PUBLIC_MODE)
     return secret, public
 
 
@@ -41,7 +46,7 @@ def read_secret_key(path: Path) -> SecretKey:
     Raises:
         KeyFileError: Not readable, open to others, or not a minisign key.
     """
-    return SecretKey.parse(_read(path, forbidden=_OPEN_TO_OTHERS), str(path))
+    return SecretKey.parse(read_secret_file(path), str(path))
 
 
 def read_public_key(path: Path) -> PublicKey:
@@ -50,7 +55,21 @@ def read_public_key(path: Path) -> PublicKey:
     Raises:
         KeyFileError: Not readable, or not a minisign key.
     """
-    return PublicKey.parse(_read(path, forbidden=0), str(path))
+    return PublicKey.parse(read_public_file(path), str(path))
+
+
+def read_secret_file(path: Path) -> bytes:
+    """At most one byte more than a key file has, of a file that nobody but its owner can read.
+
+    Raises:
+        KeyFileError: Not readable, or open to others.
+    """
+    return _read(path, forbidden=_OPEN_TO_OTHERS)
+
+
+def read_public_file(path: Path) -> bytes:
+    """The same of a file that anybody may read."""
+    return _read(path, forbidden=0)
 
 
 def _read(path: Path, forbidden: int) -> bytes:

@@ -98,6 +98,10 @@ class PublicKey:
         if not self._signed(signature.globally_signed, signature.global_signature):
             raise SignatureMismatchError(f"Key {self.name} did not sign this trusted comment.")
 
+    def made(self, message: bytes, signature: bytes) -> bool:
+        """Whether ``signature`` (64 bytes, without a comment) is this key's of ``message``."""
+        return self._signed(_prehash(message), signature)
+
     def _signed(self, message: bytes, signature: bytes) -> bool:
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)

@@ -339,7 +339,7 @@ class TestRecords:
         "payload", [b"", b"[]", b"1", b'{"stream":1,"seq":2}', b'{"seq":true,"stream":"a"}']
     )
     def test_what_names_no_key_has_none(self, payload: bytes) -> None:
-        assert record_key(payload) is None
+        assert record_key("event", payload, TERMS) is None
 
 
 @given(
