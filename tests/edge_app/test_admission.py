@@ -326,7 +326,8 @@ def many_masks(d: int, mode: str) -> bytes:
     masks = PatternSet(np.random.default_rng(5).random((d, 8, 16)) < 0.5)
     bounds = canonical_json({"measurement_low": [-1] * d, "measurement_high": [1] * d})
     golden = canonical_json({"inputs": [[0] * d], "logits": [[0] * 3], "tolerance": 1})
-    changes = {"masks": masks.packed(), "calibration": bounds, "golden": golden}
+    policy = canonical_json({"attributes": ["Smiling", "Eyeglasses"], "mode": mode})
+    changes = {"masks": masks.packed(), "calibration": bounds, "golden": golden, "policy": policy}
     return signed_with(changes, d=d, width=16, mode=mode)
 
 
