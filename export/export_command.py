@@ -79,7 +79,8 @@ def _export_paper(arguments: argparse.Namespace) -> int:
 
 def _export_attributes(arguments: argparse.Namespace) -> int:
     created = _date(arguments.created)
-    from export.parity import labelled_parity, read_labelled  # noqa: PLC0415 - needs flatbuffers
+    from export.parity import read_labelled  # noqa: PLC0415 - needs flatbuffers
+    from export.parity_report import latency_us  # noqa: PLC0415 - same
     from export.write_bundle import (  # noqa: PLC0415 - needs flatbuffers
         Identity,
         export_bundle,
@@ -92,20 +93,13 @@ def _export_attributes(arguments: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(arguments.checkpoint)
     name = arguments.name or f"{mode_of(checkpoint.attributes)}-{len(checkpoint.patterns)}"
     identity = Identity(name, arguments.version, created)
-    exported = export_bundle(checkpoint, identity, is_float=arguments.is_float)
+    labelled = None if arguments.labelled is None else read_labelled(arguments.labelled)
+    exported = export_bundle(checkpoint, identity, is_float=arguments.is_float, labelled=labelled)
     bundle = parse_bundle(exported.content, arguments.output.name)
-    if arguments.labelled is not None:
-        compared = labelled_parity(checkpoint.read_out, bundle.model, *read_labelled(arguments.labelled))
-        print(f"macro AUC: float {compared.auc_float:.4f}, exported {compared.auc_exported:.4f}")
     save_new(exported.content, arguments.output, replaces=arguments.force)
-    parity = exported.parity
-    size_bytes, tolerance = len(exported.content), bundle.golden.tolerance
-    print(f"wrote {arguments.output}: {bundle!r}")
-    print(f"{size_bytes} bytes, model {len(bundle.model)}, golden tolerance {tolerance:.3f}")
-    print(
-        f"logit error to float: largest {parity.largest_error:.3f}, mean {parity.mean_error:.4f}, "
-        f"{100 * parity.sign_agreement:.2f} % of answers equal ({parity.rows} random inputs)"
-    )
+    print(f"wrote {arguments.output}: {bundle!r}, {len(exported.content)} bytes")
+    print(f"against the float model (golden tolerance {bundle.golden.tolerance:.3f}):")
+    print(exported.report.table(latency_us(bundle.model)))
     return 0
 
 

@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -15,19 +15,24 @@ from training.figures import auc
 from training.read_out import ReadOutWeights
 
 THREADS: Final = 1
+Labelled: TypeAlias = tuple[NDArray[np.float32], NDArray[np.bool_]]
+"""Measurements (n, d) and their labels (n, K)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
     """How far the TFLite file is from the float model on one set of inputs.
 
-    ``sign_agreement`` is the part of logits on the same side of their threshold.
+    ``sign_agreement`` is the part of logits on the same side of their threshold. ``nrmse`` is the root of
+    the mean squared error in units of the spread of the float logits, ``cosine`` the mean over inputs.
     """
 
     rows: int
     largest_error: float
     mean_error: float
     sign_agreement: float
+    nrmse: float
+    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +64,18 @@ def parity(
     expected, found = weights.logits(inputs), run_model(model, inputs)
     error = np.abs(expected - found)
     cut = np.array(thresholds)
+    norms = np.linalg.norm(expected, axis=1) * np.linalg.norm(found, axis=1)
     return Parity(
         rows=len(inputs),
         largest_error=float(error.max()),
         mean_error=float(error.mean()),
         sign_agreement=float(((expected >= cut) == (found >= cut)).mean()),
+        nrmse=float(np.sqrt((error**2).mean()) / expected.std()),
+        cosine=float(((expected * found).sum(axis=1) / norms).mean()),
     )
 
 
-def read_labelled(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def read_labelled(path: Path) -> Labelled:
     """Measurements (n, d) and labels (n, K) of a ``.npz`` with ``measurements`` and ``labels`` (+1, -1).
 
     Raises:

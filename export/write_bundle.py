@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.model_card import model_card
-from export.parity import Parity, parity
+from export.parity import Labelled, Parity, labelled_parity, parity
+from export.parity_report import PARITY, ParityReport
 from export.tflite_writer import Interval, float_model, int8_model
 from lsi.attributes import ATTR_LITE, AttributeSchema
 from lsi.bundle import (
@@ -50,15 +51,21 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Exported:
-    """A bundle's bytes and how far its model is from float."""
+    """A bundle's bytes, how far its model is from float, and what it costs."""
 
     content: bytes
     manifest: BundleManifest
-    parity: Parity
+    report: ParityReport
 
 
-def export_bundle(checkpoint: Checkpoint, identity: Identity, *, is_float: bool = False) -> Exported:
-    """The bundle of ``checkpoint``, with an int8 model or a float32 one."""
+def export_bundle(
+    checkpoint: Checkpoint, identity: Identity, *, is_float: bool = False, labelled: Labelled | None = None
+) -> Exported:
+    """The bundle of ``checkpoint``, with an int8 model or a float32 one.
+
+    Raises:
+        DataError: ``labelled`` measurements that do not fit the model.
+    """
     model = tflite_of(checkpoint, is_float=is_float)
     measured = _parity(checkpoint, model)
     tolerance = FLOAT_TOLERANCE if is_float else TOLERANCE_MARGIN * measured.largest_error
@@ -78,8 +85,11 @@ def export_bundle(checkpoint: Checkpoint, identity: Identity, *, is_float: bool 
     files[CARD] = model_card(
         checkpoint, identity.name, identity.version, measured, is_float=is_float
     ).encode()
+    compared = None if labelled is None else labelled_parity(checkpoint.read_out, model, *labelled)
+    report = ParityReport.of(measured, model, compared)
+    files[PARITY] = report.encode()
     manifest = _manifest(checkpoint, identity, files)
-    return Exported(write_bundle(manifest, files), manifest, measured)
+    return Exported(write_bundle(manifest, files), manifest, report)
 
 
 def mode_of(schema: AttributeSchema) -> PayloadMode:

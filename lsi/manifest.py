@@ -16,7 +16,7 @@ MANIFEST_DIGEST: Final = "manifest.json.sha256"
 MANIFEST_SIGNATURE: Final = "manifest.json.minisig"
 OF_MANIFEST: Final = frozenset({MANIFEST, MANIFEST_DIGEST, MANIFEST_SIGNATURE})
 """Members that the manifest does not list, because they depend on it."""
-OUTSIDE_CONTENT_ID: Final = frozenset({"audit.json", "MODEL_CARD.md"})
+OUTSIDE_CONTENT_ID: Final = frozenset({"audit.json", "parity.json", "MODEL_CARD.md"})
 """Members that describe the content and may be written after it has its id."""
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from export import export_command
 from export.parity import run_model
-from lsi.bundle import read_bundle
+from lsi.bundle import open_bundle, read_bundle
 from lsi.errors import BundleError, ConfigError, DataError
 from tests.training.conftest import Files, files  # noqa: F401 - the fixture of generated data
 from tests.training.tiny import measurements_for, tiny_checkpoint
@@ -40,7 +41,12 @@ def test_it_writes_a_bundle_that_the_device_reads(
     bundle = read_bundle(output)
     assert (bundle.manifest.name, bundle.manifest.created) == ("attr-lite-6", "2026-03-04")
     shown = capsys.readouterr().out
-    assert "logit error to float" in shown
+    assert "error of a logit" in shown
+    assert "not compared: --labelled" in shown
+    report = json.loads(open_bundle(output).members["parity.json"])
+    assert report["parity"]["rows"] == 4112
+    assert report["model"]["size_bytes"] == len(bundle.model)
+    assert "auc" not in report
     assert bundle.manifest.short_id in shown
 
 
@@ -95,7 +101,9 @@ def test_labelled_measurements_give_the_auc_before_and_after(
     np.savez(tmp_path / "labelled.npz", measurements=measurements, labels=labels)
     labelled = str(tmp_path / "labelled.npz")
     _run(str(checkpoint), "-o", str(tmp_path / "tiny.lsib"), "--float", "--labelled", labelled)
-    assert "macro AUC: float 1.0000, exported 1.0000" in capsys.readouterr().out
+    assert "1.0000 in float, 1.0000 exported" in capsys.readouterr().out
+    report = json.loads(open_bundle(tmp_path / "tiny.lsib").members["parity.json"])
+    assert report["auc"] == {"auc_float": 1.0, "auc_exported": 1.0}
 
 
 def test_help_ends_with_an_example() -> None:

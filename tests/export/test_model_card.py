@@ -8,7 +8,9 @@ from export.parity import Parity
 from tests.training.tiny import tiny_checkpoint
 
 ESTIMATE = {"value": 0.9, "low_95": 0.875, "high_95": 0.925}
-PARITY = Parity(rows=100, largest_error=0.25, mean_error=0.0625, sign_agreement=0.995)
+PARITY = Parity(
+    rows=100, largest_error=0.25, mean_error=0.0625, sign_agreement=0.995, nrmse=0.01, cosine=0.999
+)
 RECORD = {
     "command": "lsi train attributes --data train.npz",
     "data": {"train.npz": "ab" * 32},

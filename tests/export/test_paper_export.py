@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from export.model_facts import model_facts
 from export.paper_export import paper_model, plain_encoder, simplified
 from export.paper_program import Program, results
 from export.paper_tflite import Recipe
@@ -75,8 +76,12 @@ def test_int8_stays_close_at_full_size(
     assert (np.sign(int8_outputs[1][:, 0]) == np.sign(reference[1])).mean() > 0.97
 
 
-def test_the_int8_file_is_small(weights: PaperWeights) -> None:
-    assert len(paper_model(weights)) < 20e6
+def test_the_int8_file_is_small_and_multiplies_as_often(weights: PaperWeights, program: Program) -> None:
+    facts = model_facts(paper_model(weights))
+    assert facts.size_bytes < 20e6
+    assert facts.macs == model_facts(paper_model(weights, Recipe.FLOAT32)).macs
+    # Every weight of a linear map is used at least once, and biases never are.
+    assert facts.macs > 0.95 * program.weight_count
 
 
 def test_the_attribute_form_gives_the_named_logits(

@@ -19,6 +19,8 @@ def test_a_faithful_file_has_no_error() -> None:
     assert found.rows == 50
     assert found.largest_error < 1e-4
     assert found.sign_agreement == 1.0
+    assert found.nrmse < 1e-5
+    assert found.cosine == pytest.approx(1.0, abs=1e-6)
 
 
 def test_errors_are_those_of_the_logits() -> None:
@@ -31,6 +33,16 @@ def test_errors_are_those_of_the_logits() -> None:
     found = parity(weights, float_model(shifted), measurements_for(weights, 50), (0.0, 0.0, 0.0))
     assert found.largest_error == pytest.approx(3.0, abs=1e-3)
     assert found.mean_error == pytest.approx(1.0, abs=1e-3)
+    spread = weights.logits(measurements_for(weights, 50)).std()
+    assert found.nrmse == pytest.approx(np.sqrt(3.0) / spread, rel=1e-3)
+
+
+def test_opposite_logits_have_the_cosine_of_minus_one() -> None:
+    weights = random_read_out()
+    last = weights.layers[-1]
+    negated = replace(weights, layers=(*weights.layers[:-1], Dense(-last.weights, -last.bias)))
+    found = parity(weights, float_model(negated), measurements_for(weights, 50), (0.0, 0.0, 0.0))
+    assert found.cosine == pytest.approx(-1.0, abs=1e-5)
 
 
 def test_agreement_is_counted_at_the_thresholds() -> None:

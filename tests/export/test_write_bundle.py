@@ -116,7 +116,7 @@ def test_int8_is_smaller_than_float(content: bytes) -> None:
     exported = export_bundle(tiny_checkpoint(), IDENTITY, is_float=True)
     floats = parse_bundle(exported.content, "tiny.lsib")
     assert floats.golden.tolerance < 0.01
-    assert exported.parity.largest_error < 1e-3
+    assert exported.report.parity.largest_error < 1e-3
     assert floats.model != parse_bundle(content, "tiny.lsib").model
 
 
