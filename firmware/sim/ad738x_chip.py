@@ -10,6 +10,7 @@ SDOD.
 
 from typing import Final
 
+from firmware.sim.shift_register import ShiftRegister
 from firmware.sim.spi import FLOATING, VoltsAt
 from lsi.units import NS_PER_MS, NS_PER_S
 
@@ -18,8 +19,6 @@ LONG_AGO_NS: Final = -NS_PER_S
 _POWER_UP_NS: Final = 5 * NS_PER_MS
 _PARTS: Final = {"ad7380": (2, True), "ad7383": (2, False), "ad7383-4": (4, False)}
 """Channels, and whether they are driven differentially, by the name that board files use."""
-_LONGEST: Final = 256
-"""Clocks of a frame for which the answer is laid out."""
 _CODES: Final = 65_536
 _LOWEST: Final = -32_768
 
@@ -57,8 +56,7 @@ class Ad738xChip:
         common_v: float | None = None,
         powered_at_ns: int = LONG_AGO_NS,
     ) -> None:
-        self.stuck_at: int | None = None
-        """What the master reads whatever the chip does: ``FLOATING``, or 0 of a line to ground."""
+        self.line = ShiftRegister(COMMAND_CLOCKS)
         self._volts_at = volts_at
         channels, is_differential = _PARTS[name]
         self._channels = range(channels)
@@ -67,7 +65,6 @@ class Ad738xChip:
         self._lowest_v, self._step_v = middle_v - span_v / 2, span_v / _CODES
         self._asked: int | None = None
         self._ready_ns = 0
-        self._command = 0
         self.reset(powered_at_ns)
 
     def reset(self, now_ns: int) -> None:
@@ -75,61 +72,47 @@ class Ad738xChip:
         self._is_awake = False
         self._awake_ns = now_ns + _POWER_UP_NS
         self._clear_registers()
-        self._lay_out(FLOATING)
+        self.line.lay_out(FLOATING)
 
     def select(self, now_ns: int) -> None:
         """CS falls: what is ready will be shifted out, a new conversion begins."""
         self._is_awake = now_ns >= self._awake_ns
         if not self._is_awake:
-            self._lay_out(FLOATING)
+            self.line.lay_out(FLOATING)
             return
         register, self._asked = self._asked, None
         if now_ns >= self._ready_ns:
             self._latest = self._pending
             self._convert(now_ns)
         if register is None:
-            self._lay_out(0, *self._on_first_line())
+            self.line.lay_out(0, *self._on_first_line())
         else:
-            self._lay_out(0, register, COMMAND_CLOCKS)
+            self.line.lay_out(0, register, COMMAND_CLOCKS)
 
     def clock_edge(self, bit_in: int, now_ns: int) -> int:
         """One clock: ``bit_in`` is read, the result is what SDOA carries."""
         del now_ns
-        self._clocks += 1
-        if self._clocks <= COMMAND_CLOCKS:
-            self._command = self._command << 1 | bit_in
-        return self._stream >> (_LONGEST - self._clocks) & 1
+        return self.line.clock(bit_in)
 
     def deselect(self, now_ns: int) -> None:
         """CS rises: a whole command is obeyed."""
         del now_ns
-        if self._clocks < COMMAND_CLOCKS or not self._is_awake:
+        if not self.line.is_whole or not self._is_awake:
             return
-        address = self._command >> 12 & 0b111
+        address = self.line.command >> 12 & 0b111
         if address not in self._registers:
             return
-        if self._command >> 15:
-            self._write(address, self._command & 0xFFF)
+        if self.line.command >> 15:
+            self._write(address, self.line.command & 0xFFF)
         else:
             self._asked = self._registers[address]
 
     def frame(self, sent: bytes, selected_ns: int, deselected_ns: int) -> bytes:
         """A whole frame at once; the same as its edges one by one."""
         self.select(selected_ns)
-        self._clocks = 8 * len(sent)
-        self._command = int.from_bytes(sent[: COMMAND_CLOCKS // 8], "big")
-        received = self._stream >> (_LONGEST - self._clocks)
+        received = self.line.shift(sent)
         self.deselect(deselected_ns)
-        return received.to_bytes(len(sent), "big")
-
-    def _lay_out(self, idle: int, answer: int = 0, bits: int = 0) -> None:
-        """What the next clocks will find on the line: ``answer``, then ``idle`` for ever."""
-        if self.stuck_at is not None:
-            idle, answer, bits = self.stuck_at, 0, 0
-        rest = _LONGEST - bits
-        self._stream = answer << rest | ((1 << rest) - 1) * idle
-        self._clocks = 0
-        self._command = 0
+        return received
 
     def _clear_registers(self) -> None:
         self._registers = dict(_DEFAULTS)

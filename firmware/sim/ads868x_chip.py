@@ -11,14 +11,13 @@ Not modelled: alarms, reset by pin, other SPI modes, two data lines, power down.
 import math
 from typing import Final
 
+from firmware.sim.shift_register import ShiftRegister
 from firmware.sim.spi import FLOATING, VoltsAt
 from lsi.units import NS_PER_S, NS_PER_US
 
 FILTER_HZ: Final = 15_000.0
 FRAME_CLOCKS: Final = 32
 _CHANNEL: Final = 0
-_LONGEST: Final = 256
-"""Clocks of a frame for which the answer is laid out."""
 _STEP_NS: Final = 2 * NS_PER_US
 _MEMORY_NS: Final = 300 * NS_PER_US
 """After that long exp(-20) is left of what was before."""
@@ -97,13 +96,11 @@ class Ads868xChip:
         vref_v: float = 4.096,
         powered_at_ns: int = LONG_AGO_NS,
     ) -> None:
-        self.stuck_at: int | None = None
-        """What the master reads whatever the chip does: ``FLOATING``, or 0 of a line to ground."""
+        self.line = ShiftRegister(FRAME_CLOCKS)
         self._filter = InputFilter(volts_at)
         self._conversion_ns = _CONVERSION_NS[name]
         self._vref_v = vref_v
         self._asked: int | None = None
-        self._command = 0
         self.reset(powered_at_ns)
 
     def reset(self, now_ns: int) -> None:
@@ -114,36 +111,33 @@ class Ads868xChip:
         self._asked = None
         self._latest = self._pending = 0
         self._ready_ns = 0
-        self._lay_out(FLOATING)
+        self.line.lay_out(FLOATING)
 
     def select(self, now_ns: int) -> None:
         """CS falls: what is ready will be shifted out."""
         self._is_awake = now_ns >= self._awake_ns
         if not self._is_awake:
-            self._lay_out(FLOATING)
+            self.line.lay_out(FLOATING)
             return
         if now_ns >= self._ready_ns:
             self._latest = self._pending
         register, self._asked = self._asked, None
         if register is None:
-            self._lay_out(0, *self._output())
+            self.line.lay_out(0, *self._output())
         else:
-            self._lay_out(0, register, 16)
+            self.line.lay_out(0, register, 16)
 
     def clock_edge(self, bit_in: int, now_ns: int) -> int:
         """One clock: ``bit_in`` is read, the result is what SDO-0 carries."""
         del now_ns
-        self._clocks += 1
-        if self._clocks <= FRAME_CLOCKS:
-            self._command = self._command << 1 | bit_in
-        return self._stream >> (_LONGEST - self._clocks) & 1
+        return self.line.clock(bit_in)
 
     def deselect(self, now_ns: int) -> None:
         """CS rises: a whole command is obeyed, the next conversion begins."""
         if not self._is_awake:
             return
-        if self._clocks >= FRAME_CLOCKS:
-            self._obey(self._command >> 25, self._command >> 16 & 0x1FF, self._command & 0xFFFF)
+        if self.line.is_whole:
+            self._obey(self.line.command >> 25, self.line.command >> 16 & 0x1FF, self.line.command & 0xFFFF)
         if now_ns >= self._ready_ns:
             self._ready_ns = now_ns + self._conversion_ns
             self._pending = self._convert(now_ns)
@@ -151,20 +145,9 @@ class Ads868xChip:
     def frame(self, sent: bytes, selected_ns: int, deselected_ns: int) -> bytes:
         """A whole frame at once; the same as its edges one by one."""
         self.select(selected_ns)
-        self._clocks = 8 * len(sent)
-        self._command = int.from_bytes(sent[: FRAME_CLOCKS // 8], "big")
-        received = self._stream >> (_LONGEST - self._clocks)
+        received = self.line.shift(sent)
         self.deselect(deselected_ns)
-        return received.to_bytes(len(sent), "big")
-
-    def _lay_out(self, idle: int, answer: int = 0, bits: int = 0) -> None:
-        """What the next clocks will find on the line: ``answer``, then ``idle`` for ever."""
-        if self.stuck_at is not None:
-            idle, answer, bits = self.stuck_at, 0, 0
-        rest = _LONGEST - bits
-        self._stream = answer << rest | ((1 << rest) - 1) * idle
-        self._clocks = 0
-        self._command = 0
+        return received
 
     def _obey(self, opcode: int, address: int, data: int) -> None:
         half, shift = address & ~1, 8 * (address & 1)

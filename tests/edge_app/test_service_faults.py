@@ -125,7 +125,7 @@ def bounce(far: FarEnds) -> None:
 
 
 def stick(level: int | None) -> Act:
-    return lambda far: setattr(far.chip, "stuck_at", level)
+    return lambda far: setattr(far.chip.line, "stuck_at", level)
 
 
 def capture_fault(name: str, value: bool) -> Act:

@@ -157,7 +157,7 @@ def test_no_sample_at_all_is_refused() -> None:
 @pytest.mark.parametrize("level", [0, FLOATING])
 def test_a_line_that_is_stuck_from_the_beginning_is_found_by_reading_back(level: int) -> None:
     rig = rig_with("ad7383")
-    rig.chip.stuck_at = level
+    rig.chip.line.stuck_at = level
     with pytest.raises(FrameError, match=f"its line reads {level} all the time") as failure:
         Ad738xDetector(rig.link, (0, 1)).sampler(1, 2)
     assert "SDOA" in failure.value.hint
@@ -175,7 +175,7 @@ def test_a_line_that_breaks_in_the_middle_of_a_pass_is_found(level: int) -> None
     rig = rig_with("ad7383")
     sampler = Ad738xDetector(rig.link, (0, 1)).sampler(2, 4)
     sampler.take(0)
-    rig.chip.stuck_at = level
+    rig.chip.line.stuck_at = level
     sampler.take(1)
     with pytest.raises(FrameError, match=f"reads {level} all the time"):
         sampler.counts()
@@ -185,9 +185,9 @@ def test_a_line_that_breaks_in_the_middle_of_a_pass_is_found(level: int) -> None
 def test_a_line_that_broke_for_one_pattern_only_is_found(level: int) -> None:
     rig = rig_with("ad7383")
     sampler = Ad738xDetector(rig.link, (0, 1)).sampler(2, 4)
-    rig.chip.stuck_at = level
+    rig.chip.line.stuck_at = level
     sampler.take(0)
-    rig.chip.stuck_at = None
+    rig.chip.line.stuck_at = None
     sampler.take(1)
     with pytest.raises(FrameError, match="stood still during 1 of 2 patterns"):
         sampler.counts()
@@ -231,12 +231,12 @@ def test_one_register_that_changed_during_a_pass_is_enough(word: str) -> None:
 def test_a_chip_that_comes_back_later_is_set_up_when_it_does() -> None:
     rig = rig_with("ad7383")
     sampler = Ad738xDetector(rig.link, (0, 1)).sampler(1, 4)
-    rig.chip.stuck_at = FLOATING
+    rig.chip.line.stuck_at = FLOATING
     for _ in range(2):
         sampler.take(0)
         with pytest.raises(FrameError, match="does not answer"):
             sampler.counts()
-    rig.chip.stuck_at = None
+    rig.chip.line.stuck_at = None
     sampler.take(0)
     with pytest.raises(FrameError, match="it is set up again"):
         sampler.counts()

@@ -182,7 +182,7 @@ def test_a_chip_that_lost_its_supply_knows_nothing_any_more() -> None:
 @pytest.mark.parametrize(("level", "expected"), [(0, "00 00 00 00"), (1, "FF FF FF FF")])
 def test_a_stuck_line_reads_the_same_whatever_the_chip_does(level: int, expected: str) -> None:
     chip = chip_at(1.875, 0.3)
-    chip.stuck_at = level
+    chip.line.stuck_at = level
     assert shift(chip, "10 00 00 00", 1000) == expected
     assert shift(chip, "00 00 00 00", 2000) == expected
 

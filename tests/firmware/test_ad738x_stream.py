@@ -94,10 +94,10 @@ def test_a_line_that_breaks_between_blocks_is_found(level: int) -> None:
     rig = rig_with("ad7383-4")
     stream = stream_of(rig)
     stream.read()
-    rig.chip.stuck_at = level
+    rig.chip.line.stuck_at = level
     with pytest.raises(FrameError, match=f"reads {level} all the time"):
         stream.read()
-    rig.chip.stuck_at = None
+    rig.chip.line.stuck_at = None
     assert stream.read().counts[0, 0] == counts_of_volts(0.4)
 
 
@@ -137,10 +137,10 @@ def test_a_line_that_broke_for_one_block_only_is_found(monkeypatch: pytest.Monke
     check = rig.link.check
 
     def mended_check() -> None:
-        rig.chip.stuck_at = None
+        rig.chip.line.stuck_at = None
         check()
 
     monkeypatch.setattr(rig.link, "check", mended_check)
-    rig.chip.stuck_at = FLOATING
+    rig.chip.line.stuck_at = FLOATING
     with pytest.raises(FrameError, match="stood still for a block"):
         stream.read()

@@ -166,7 +166,7 @@ def test_no_sample_at_all_is_refused() -> None:
 @pytest.mark.parametrize("level", [0, FLOATING])
 def test_a_line_that_is_stuck_from_the_beginning_fails_the_test_pattern(level: int) -> None:
     rig = rig_with(steady(1.0))
-    rig.chip.stuck_at = level
+    rig.chip.line.stuck_at = level
     with pytest.raises(FrameError, match=f"its line reads {level} all the time"):
         rig.detector.sampler(1, 2)
 
@@ -209,7 +209,7 @@ def test_a_line_that_breaks_in_the_middle_of_a_pass_is_found(level: int) -> None
     rig = rig_with(steady(1.0))
     sampler = rig.detector.sampler(2, 4)
     sampler.take(0)
-    rig.chip.stuck_at = level
+    rig.chip.line.stuck_at = level
     sampler.take(1)
     with pytest.raises(FrameError, match=f"reads {level} all the time"):
         sampler.counts()
@@ -218,9 +218,9 @@ def test_a_line_that_breaks_in_the_middle_of_a_pass_is_found(level: int) -> None
 def test_a_line_that_floated_for_one_pattern_only_is_found() -> None:
     rig = rig_with(steady(1.0))
     sampler = rig.detector.sampler(2, 4)
-    rig.chip.stuck_at = FLOATING
+    rig.chip.line.stuck_at = FLOATING
     sampler.take(0)
-    rig.chip.stuck_at = None
+    rig.chip.line.stuck_at = None
     sampler.take(1)
     with pytest.raises(FrameError, match="all bits read 1 in 4 results"):
         sampler.counts()

@@ -121,7 +121,7 @@ def test_a_chip_without_supply_does_not_answer_and_forgets() -> None:
 @pytest.mark.parametrize(("level", "expected"), [(0, "00 00 00 00"), (1, "FF FF FF FF")])
 def test_a_stuck_line_reads_the_same_whatever_the_chip_does(level: int, expected: str) -> None:
     chip = chip_at(1.28)
-    chip.stuck_at = level
+    chip.line.stuck_at = level
     assert shift(chip, "C8 14 00 00", 10_000) == expected
     assert shift(chip, "00 00 00 00", 20_000) == expected
 
