@@ -22,4 +22,5 @@ def frame_bits(raw: RawScan, dark: DarkReference) -> int:
     variance_counts = float(np.sum(dark.std_counts**2 + QUANTIZATION_VARIANCE)) / samples
     brightest_counts = 2 * raw.scale.full_scale_counts
     sigma = math.sqrt(variance_counts) / brightest_counts
-    return math.ceil(masks * math.log2(1 + 2 / (sigma * math.sqrt(2 * math.pi * math.e))))
+    bits = float(masks) * math.log2(1 + 2 / (sigma * math.sqrt(2 * math.pi * math.e)))
+    return math.ceil(bits)
