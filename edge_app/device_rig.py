@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from edge_app.mask_history import MaskHistory
 from edge_app.rig_lock import rig_lock
 from edge_app.wall_clock import utc_if_synced
 from firmware.board import Board
@@ -67,13 +68,16 @@ def device_rig(board: Board, state: Path, light: LightStream | None = None) -> I
     Raises:
         BusError: Another program drives the rig, or a bus cannot be opened.
         BoardConfigError: See ``firmware.factory.open_rig``.
+        DisclosureError: The list of masks that were ever shown cannot be read.
         RigCalibrationError: See :func:`read_calibration`.
     """
     with contextlib.nullcontext() if board.simulated else rig_lock(state):
         calibration = read_calibration(state, board)
         placement = CENTRED if calibration is None else calibration.placement
+        history = MaskHistory(state)
         cache = None if board.simulated else state / MASK_CACHE
         with open_rig(board, light, placement=placement, cache=cache) as rig:
+            rig.on_load = history.note
             if calibration is not None:
                 rig.arm_minus_factor = calibration.electronics.balance.minus_factor
             yield rig

@@ -12,6 +12,7 @@ from edge_app.command_replies import Handler, acting, pausing
 from edge_app.commands import Commands
 from edge_app.config import AppConfig
 from edge_app.device_rig import shown_patterns
+from edge_app.mask_history import MaskHistory
 from edge_app.outbox_records import DropReason
 from edge_app.pause import Pause
 from edge_app.policy import Disclosed
@@ -81,6 +82,7 @@ class Outlet:
         self._problems: frozenset[Problem] = frozenset()
         self._health_sent_ns = clock.now_ns()
         self._calibration_patterns = shown_patterns(told.config.state)
+        self._frame_bits: int | None = None
 
     def greeting(self) -> Sequence[tuple[Kind, bytes]]:
         """What goes out after every connect, before "online"."""
@@ -88,6 +90,12 @@ class Outlet:
         messages.append((Kind.UPDATE, self._update().encode()))
         current = self._results.current()
         return messages if current is None else [*messages, (Kind.ATTR, current)]
+
+    def measured(self, frame_bits: int) -> None:
+        """Tell in ``info``, once for each start, how much a scan can hold."""
+        if self._frame_bits is None:
+            self._frame_bits = frame_bits
+            self._publisher.publish(Kind.INFO, self._info().encode())
 
     def tell(self, payload: Disclosed) -> bool:
         """Tell what one scan gave, where that is due; whether something was sent."""
@@ -199,6 +207,8 @@ class Outlet:
             calibration_patterns=self._calibration_patterns,
             widened=tuple(told.widened[-MAX_WIDENED:]),
             agg=self._results.agg_terms(),
+            mask_patterns=MaskHistory(told.config.state).count,
+            bits_per_frame=self._frame_bits,
         )
 
     def _update(self) -> UpdateState:

@@ -27,6 +27,7 @@ from firmware.rig import Rig
 from lsi.bundle import Bundle
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import LsiError, RigError, ScanError
+from lsi.frame_information import frame_bits
 from lsi.measurement import DarkReference, Measurement, RawScan
 from lsi.status import Widening
 from lsi.units import NS_PER_MS, NS_PER_S, ns_to_ms
@@ -161,6 +162,7 @@ class Service:
             if isinstance(outcome, LsiError):
                 raise outcome
             measurement = correct(*outcome, self._parts.rig.arm_minus_factor)
+            self._outlet.measured(frame_bits(*outcome))
         except (ScanError, RigError) as error:
             self._outlet.miss(seq, error)
             self._prove_inference()

@@ -21,6 +21,10 @@ def _real_light() -> bool:
     return True
 
 
+def _uncounted(_: PatternSet) -> None:
+    """A bench, or a calibration, which counts its own."""
+
+
 @dataclass(slots=True)
 class Rig:
     """An open board. Leaving the context stops the modulator, so that the mirrors idle, and closes the buses.
@@ -28,6 +32,7 @@ class Rig:
     ``next_scene`` moves simulated light on and is false at its end; real light never ends.
     ``dark`` averages the dark references of passes; ``arm_minus_factor``, of the calibration,
     brings arm - to the scale of arm +.
+    ``on_load`` is told which masks are going to be shown, before they are.
     ``spi`` is the converter's bus on this host, if there is one; for the bench.
     """
 
@@ -39,6 +44,7 @@ class Rig:
     arm_minus_factor: float = 1.0
     dark: DarkAverage = field(default_factory=DarkAverage)
     duty: MirrorDuty = field(default_factory=MirrorDuty)
+    on_load: Callable[[PatternSet], None] = _uncounted
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +64,7 @@ class Rig:
             ShapeMismatchError: More or larger masks than the DMD can show.
         """
         parts = self.parts
+        self.on_load(patterns)
         sequence = parts.sequence_of(patterns)
         with Blame(Part.CONTROLLER):
             parts.modulator.load(sequence, self.board.plan.exposure_ns, parts.acquisition.advance)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from host.subscriber import Received, Rejected
+from lsi.aggregate import AggPayload
 from lsi.payload import AttributePayload
 from lsi.problems import ADVICE
 from lsi.status import HealthPayload, InfoPayload
@@ -23,6 +24,8 @@ def as_text(event: Received | Rejected) -> str:
             return _info_line(info)
         case HealthPayload() as health:
             return _health_line(health)
+        case AggPayload() as window:
+            return _window_line(window)
         case availability:
             return f"{event.topic.device_id} is {availability}"
 
@@ -56,6 +59,14 @@ def _info_line(info: InfoPayload) -> str:
     board = f"{info.board}{' (simulated)' if info.simulated else ''}"
     bundle = f"{info.bundle_name} {info.bundle_version}"
     return f"{info.device_id}: {board}, {info.d} masks, {bundle}, {info.mode}: {', '.join(info.attributes)}"
+
+
+def _window_line(window: AggPayload) -> str:
+    if window.visits is None or window.yes is None:
+        counts = "too few visits to tell"
+    else:
+        counts = f"{window.visits} visits  " + "  ".join(f"{name} {n}" for name, n in window.yes.items())
+    return f"{window.device_id} #{window.seq}  {counts}  | {window.window_s} s, epsilon {window.epsilon:g}"
 
 
 def _health_line(health: HealthPayload) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from lsi.aggregate import AggPayload
 from lsi.errors import PayloadError
 from lsi.events import EventPayload
 from lsi.payload import AttributePayload
@@ -12,7 +13,9 @@ from lsi.topics import Availability, Kind, Topic
 from lsi.update_state import UpdateState
 from transport.broker import Message
 
-Content = AttributePayload | EventPayload | InfoPayload | HealthPayload | UpdateState | Availability
+Content = (
+    AttributePayload | EventPayload | AggPayload | InfoPayload | HealthPayload | UpdateState | Availability
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ def read_message(message: Message) -> Received | Rejected:
     topic = Topic.parse(message.topic)
     if topic is None:
         return Rejected(message.topic, size_bytes, "not a documented topic")
+    if topic.kind is Kind.LATENT:
+        return Rejected(message.topic, size_bytes, "sealed; 'lsi open' opens it")
     try:
         content = _READERS[topic.kind](message.payload)
     except PayloadError as error:
@@ -62,5 +67,6 @@ _READERS: Final[dict[Kind, Callable[[bytes], Content]]] = {
     Kind.ATTR: AttributePayload.decode,
     Kind.HEALTH: HealthPayload.decode,
     Kind.EVENT: EventPayload.decode,
+    Kind.AGG: AggPayload.decode,
     Kind.UPDATE: UpdateState.decode,
 }

@@ -41,6 +41,8 @@ class InfoPayload:
     bundle; both shortened to 8 digits. ``calibration_patterns`` counts the patterns that calibrations
     of this device have ever shown: no other pattern is shown but the bundle's masks. ``widened`` are the
     last times that somebody let the device tell more. ``agg`` is told in mode ``agg`` alone.
+    ``mask_patterns`` counts the distinct masks that this device has ever been given, ``bits_per_frame``
+    bounds what one scan can tell of any scene; ``None`` before the first one.
     """
 
     device_id: str
@@ -58,6 +60,8 @@ class InfoPayload:
     calibration_patterns: int = 0
     widened: tuple[Widening, ...] = ()
     agg: AggTerms | None = None
+    mask_patterns: int = 0
+    bits_per_frame: int | None = None
 
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``info``."""
@@ -74,11 +78,14 @@ class InfoPayload:
             "d": self.d,
             "bundle": {"name": self.bundle_name, "version": self.bundle_version, "id": self.bundle_id},
             "calibration_patterns": self.calibration_patterns,
+            "mask_patterns": self.mask_patterns,
             "widened": [{"ts": each.ts, "mode": each.mode} for each in self.widened],
             "schemas": {"attr": ATTR_SCHEMA_ID, "health": HEALTH_SCHEMA_ID},
         }
         if self.agg is not None:
             document["agg"] = asdict(self.agg)
+        if self.bits_per_frame is not None:
+            document["bits_per_frame"] = self.bits_per_frame
         return encode_document(document)
 
     @classmethod
@@ -107,6 +114,8 @@ class InfoPayload:
                 Widening(each["ts"], PayloadMode(each["mode"])) for each in document.get("widened", [])
             ),
             agg=AggTerms(**document["agg"]) if "agg" in document else None,
+            mask_patterns=document.get("mask_patterns", 0),
+            bits_per_frame=document.get("bits_per_frame"),
         )
 
 

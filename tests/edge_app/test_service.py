@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge_app.command_replies import Handler
 from edge_app.config import AppConfig
+from edge_app.mask_history import MaskHistory
 from edge_app.publisher import WayOut
 from edge_app.service import Parts, Service
 from firmware.board import Board, find_board
@@ -314,3 +315,14 @@ def test_a_pause_makes_no_scan_until_it_is_over() -> None:
         assert Service(bench.config, parts).run(Patient()) == 3
     assert len(bench.publisher.replies) == 1
     assert 30 <= clock.now_ns() / NS_PER_S < 32
+
+
+def test_info_is_told_again_once_with_the_bound_of_a_frame_and_counts_the_masks(tmp_path: Path) -> None:
+    bench = Bench([BRIGHT, BRIGHT * np.float32(0.3), BRIGHT], state=tmp_path)
+    bench.rig.on_load = MaskHistory(tmp_path).note
+    bench.run()
+    infos = [InfoPayload.decode(each) for each in bench.publisher.of(Kind.INFO)]
+    assert [info.bits_per_frame is None for info in infos] == [True, False]
+    assert infos[1].bits_per_frame is not None
+    assert 3 * 8 < infos[1].bits_per_frame < 3 * 20
+    assert infos[1].mask_patterns == 3

@@ -1,7 +1,9 @@
 import json
+from dataclasses import replace
 
 from host.listen_line import as_json, as_text, attribute_line
 from host.subscriber import Received, Rejected
+from lsi.aggregate import AggPayload
 from lsi.topics import Availability, Kind, Topic
 from tests.lsi.test_status import HEALTH, INFO
 from tests.payloads import payload
@@ -46,3 +48,22 @@ def test_json_lines_carry_topic_bytes_and_payload() -> None:
     assert (document["topic"], document["bytes"], document["retained"]) == ("lsi/v1/hall1/attr", 200, False)
     assert json.loads(as_json(event(Kind.AVAILABILITY, Availability.OFFLINE)))["payload"] == "offline"
     assert json.loads(as_json(Rejected("a/b", 3, "why"))) == {"topic": "a/b", "bytes": 3, "rejected": "why"}
+
+
+def test_a_window_tells_its_noisy_counts_or_that_there_were_too_few() -> None:
+    window = AggPayload(
+        "hall1",
+        "0123456789abcdef",
+        4,
+        "2026-01-01T12:00:00.000Z",
+        "ntp",
+        "89abcdef",
+        900,
+        1.0,
+        2,
+        23,
+        {"Smiling": 7},
+    )
+    assert as_text(event(Kind.AGG, window)) == "hall1 #4  23 visits  Smiling 7  | 900 s, epsilon 1"
+    few = replace(window, visits=None, yes=None)
+    assert as_text(event(Kind.AGG, few)) == "hall1 #4  too few visits to tell  | 900 s, epsilon 1"

@@ -51,8 +51,8 @@ def test_a_payload_that_names_another_device_is_rejected() -> None:
 
 
 def test_a_topic_that_nobody_documented_is_rejected() -> None:
-    event = received("latent", b"{}")
-    assert event == Rejected("lsi/v1/hall1/latent", 2, "not a documented topic")
+    event = received("raw", b"{}")
+    assert event == Rejected("lsi/v1/hall1/raw", 2, "not a documented topic")
 
 
 @given(st.sampled_from(Kind), st.binary(max_size=200))

@@ -39,8 +39,9 @@ def test_a_demo_prints_its_payloads_and_the_account(broker: str, capfd: pytest.C
     assert re.search(r"mosquitto_sub -h 127\.0\.0\.1 -p \d+ -t 'lsi/#' -v", out)
     account = out.partition("What left the device")[2]
     topics = set(re.findall(r"lsi/v1/demo/(\w+)", account))
-    # Two of three scenes with a face make a visit.
-    assert topics >= set(Kind) - {Kind.EVENT}
+    # Two of three scenes with a face make a visit; the other two kinds are those of other payload modes.
+    assert topics >= set(Kind) - {Kind.EVENT, Kind.AGG, Kind.LATENT}
+    assert not topics & {Kind.AGG, Kind.LATENT}
     assert "x 16 numbers: never left" in account
     assert "none was ever made" in account
 
