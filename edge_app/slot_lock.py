@@ -1,4 +1,4 @@
-"""Locks of the slots: who changes the table, who installs, and whether a service runs."""
+"""Locks of the slots: who changes the table, and who installs."""
 
 import contextlib
 import fcntl
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from lsi.errors import SlotError
+from edge_app.rig_lock import LOCK_NAME, rig_lock
+from lsi.errors import BusError, BusErrorKind, SlotError
 
 TABLE_LOCK: Final = "slots.lock"
 INSTALL_LOCK: Final = "install.lock"
-SERVICE_LOCK: Final = "service.lock"
 _HINT: Final = "the user of the service, and a disk that can be written."
 
 
@@ -40,24 +40,15 @@ def install_lock(state: Path) -> Iterator[None]:
         raise SlotError("Another bundle is being installed.", hint="again, when that is done.") from cause
 
 
-@contextlib.contextmanager
-def service_lock(state: Path) -> Iterator[None]:
-    """Say that a service runs, for as long as the context lasts. Never fails."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(SlotError, BlockingIOError):
-            stack.enter_context(_locked(state / SERVICE_LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB))
-        yield
-
-
 def service_runs(state: Path) -> bool:
-    """Whether a service holds :func:`service_lock`."""
-    try:
-        with _locked(state / SERVICE_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            return False
-    except BlockingIOError:
-        return True
-    except SlotError:
+    """Whether something drives the rig of this device: the service, as a rule."""
+    if not (state / LOCK_NAME).exists():
         return False
+    try:
+        with rig_lock(state):
+            return False
+    except BusError as error:
+        return error.kind is BusErrorKind.REFUSED
 
 
 @contextlib.contextmanager
