@@ -4,8 +4,8 @@ Everything is decided in the thread that scans, between two scans. Others change
 ``lsi-edge bundle`` and the command ``update``; a look at the file before each scan tells.
 """
 
+import datetime as dt
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from edge_app.admission import Admitted
 from edge_app.changes import SlotStatus
 from edge_app.disclosure_change import lets_out_more
 from edge_app.slot_store import SlotStore
-from edge_app.slot_table import TRIES, Held, SlotName, SlotTable, Standing
+from edge_app.slot_table import TRIES, SlotName, SlotTable, Standing
 from edge_app.trial import Failure, Trial
 from firmware.interfaces import Clock
 from firmware.rig import Rig
@@ -48,10 +48,14 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a device says about changes: policy, pause between scans, and what a bundle has to pass."""
+    """What a device says about changes: policy, pause between scans, and what a bundle has to pass.
+
+    ``factory`` gives the bundle that the configuration names, checked; ``None`` where it names none.
+    """
 
     policy: DisclosurePolicy
     interval_ns: int
+    today: dt.date
     admit: Admit
     factory: Callable[[], Admitted | None]
 
@@ -78,6 +82,7 @@ class Changeover:
     ) -> None:
         self._store = store
         self._running = running
+        self._proven = running.admitted.bundle.manifest.version
         self._rules = rules
         self._clock = clock
         self._acknowledged = acknowledged
@@ -178,11 +183,11 @@ class Changeover:
 
     def _set_status(self) -> None:
         table, trial = self._table, self._trial
-        on_trial, active = table.of(Standing.TRIAL), table.of(Standing.ACTIVE)
+        on_trial = table.of(Standing.TRIAL)
         percentage = None if on_trial is None else trial.percentage if trial is not None else 0
         status = SlotStatus(
             staged=table.of(Standing.STAGED) or on_trial,
-            installed=None if active is None else active.version,
+            installed=self._proven,
             rejected=table.of(Standing.REJECTED),
             percentage=percentage,
             highest_epoch=table.highest_epoch,
@@ -224,6 +229,7 @@ class Changeover:
         if trial.has_passed(acknowledged):
             self._trial = None
             self._take(self._store.commit())
+            self._proven = self._running.admitted.bundle.manifest.version
             logger.info("%s passed its trial and is active.", self._running.admitted.bundle)
             return None
         failure = trial.failure(self._clock.now_ns(), acknowledged)
@@ -257,12 +263,11 @@ class Changeover:
         active = self._table.slot_of(Standing.ACTIVE)
         if active is self._running.slot:
             return None
-        if active is not None:
-            return self._run(Origin(self._admitted(active), active))
-        admitted = self._rules.factory()
+        admitted = self._rules.factory() if active is None else self._admitted(active)
         if admitted is None:
             raise SlotError("The only bundle was rejected.", hint="lsi-edge bundle list")
-        return self._run(Origin(admitted, None))
+        self._proven = admitted.bundle.manifest.version
+        return self._run(Origin(admitted, active))
 
     def _admitted(self, slot: SlotName) -> Admitted:
         return self._rules.admit(self._store.content(slot), self._store.path(slot))
@@ -287,8 +292,7 @@ def _self_tested(rig: Rig) -> Failure | None:
 
 def _stamp(path: Path) -> Stamp:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
-

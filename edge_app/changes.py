@@ -14,9 +14,9 @@ from lsi.errors import LsiError
 class SlotStatus:
     """What the slots hold besides the bundle that runs, for ``info``, ``update`` and ``health``.
 
-    ``staged`` is also the bundle on trial; ``percentage`` tells how far that is, ``None`` where there is
-    no trial. ``installed`` is the version that is active. ``rejected`` is a bundle that the device went
-    back from.
+    ``staged`` is also the bundle on trial; ``percentage`` tells how far that is, ``None`` without one.
+    ``installed`` is the version that runs, or would without the trial. ``rejected`` is a bundle that
+    the device went back from.
     """
 
     staged: Held | None = None

@@ -21,7 +21,9 @@ from lsi.units import NS_PER_S
 
 logger = logging.getLogger(__name__)
 
-_NOTHING: Final = "lsi-edge bundle install FILE, then lsi-edge bundle activate; or `bundle` in the configuration."
+_NOTHING: Final = (
+    "lsi-edge bundle install FILE, then lsi-edge bundle activate; or `bundle` in the configuration."
+)
 
 
 def open_slots(state: Path) -> SlotStore:
@@ -39,6 +41,7 @@ def rules_of(config: AppConfig, terms: Terms) -> Rules:
     return Rules(
         policy=config.policy,
         interval_ns=round(config.interval_s * NS_PER_S),
+        today=terms.today,
         admit=partial(admit_content, terms),
         factory=lambda: None if config.bundle is None else admit(config.bundle, terms),
     )
@@ -124,4 +127,3 @@ def _hint(table: SlotTable) -> str:
     if table.slot_of(Standing.REJECTED) is not None:
         return "lsi-edge bundle list says why; then install another, or activate it again."
     return _NOTHING
-

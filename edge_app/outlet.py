@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
-from edge_app.command_replies import Handler, acting, pausing, replying
 from edge_app.changes import Changes, Unchanging
+from edge_app.command_replies import Handler, acting, pausing, replying
 from edge_app.commands import Commands
 from edge_app.config import AppConfig
 from edge_app.device_rig import shown_patterns
@@ -52,9 +52,9 @@ class Told:
     rig: Rig
     policy: DisclosurePolicy
     stream: str
-    changes: Changes = field(default_factory=Unchanging)
     vitals: Callable[[], Vitals] = field(default=read_vitals)
     widened: Sequence[Widening] = ()
+    changes: Changes = field(default_factory=Unchanging)
 
 
 class Outlet:

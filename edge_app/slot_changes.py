@@ -27,12 +27,7 @@ def staged(table: SlotTable, at: str, slot: SlotName, held: Held) -> SlotTable:
     """The file of ``held`` is in ``slot``, whole and on the disk."""
     after = table.with_slot(slot, replace(held, standing=Standing.STAGED))
     after = after.told(at, Happened.INSTALLED, held.label, f"slot {slot}")
-    if not held.downgrade:
-        return after
-    detail = f"epoch {held.security_epoch} below {table.highest_epoch}, by root"
-    return replace(after, downgrades=after.downgrades + 1).told(
-        at, Happened.DOWNGRADE_ALLOWED, held.label, detail
-    )
+    return _with_downgrade(after, at, held) if held.downgrade else after
 
 
 def activated(table: SlotTable, at: str, *, offline_ok: bool, again: bool = False) -> SlotTable:
@@ -99,8 +94,8 @@ def rolled_back(table: SlotTable, at: str, reason: RollbackReason, detail: str =
     return after.told(at, Happened.ROLLED_BACK, held.label, f"{ROLLBACK_TEXT[reason]} {detail}")
 
 
-def switched(table: SlotTable, at: str) -> SlotTable:
-    """The previous bundle is active again, and the other way round.
+def switched(table: SlotTable, at: str, *, downgrade: bool = False) -> SlotTable:
+    """The previous bundle is active again, and the other way round; a downgrade that root allowed is counted.
 
     Raises:
         SlotError: A trial goes on, or there is no previous bundle.
@@ -116,7 +111,10 @@ def switched(table: SlotTable, at: str) -> SlotTable:
         }
     )
     detail = f"to {previous.label}. {ROLLBACK_TEXT[RollbackReason.BY_HAND]}"
-    return after.told(at, Happened.ROLLED_BACK, active.label, detail)
+    after = after.told(at, Happened.ROLLED_BACK, active.label, detail)
+    if not downgrade or previous.security_epoch >= table.highest_epoch:
+        return after
+    return _with_downgrade(after, at, previous)
 
 
 _STEPS_IN: Final = MappingProxyType(
@@ -135,6 +133,12 @@ def damaged(table: SlotTable, at: str, slot: SlotName) -> SlotTable:
         other = replace(other, standing=standing, tries_left=tries)
     after = table.with_slots({slot: None, slot.other: other})
     return after.told(at, Happened.DAMAGED, lost.label, f"slot {slot} is empty now")
+
+
+def _with_downgrade(table: SlotTable, at: str, held: Held) -> SlotTable:
+    detail = f"epoch {held.security_epoch} below {table.highest_epoch}, by root"
+    counted = replace(table, downgrades=table.downgrades + 1)
+    return counted.told(at, Happened.DOWNGRADE_ALLOWED, held.label, detail)
 
 
 def _on_trial(table: SlotTable) -> tuple[SlotName, Held]:

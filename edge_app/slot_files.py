@@ -104,7 +104,7 @@ class DiskFiles:
     def names(self, folder: Path) -> list[str]:
         """See ``Files``."""
         try:
-            return sorted(os.listdir(folder))
+            return sorted(path.name for path in folder.iterdir())
         except FileNotFoundError:
             return []
 

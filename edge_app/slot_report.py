@@ -43,7 +43,7 @@ def slots_told(running: BundleManifest, slots: SlotStatus | None) -> SlotsTold |
     return SlotsTold(
         is_trial=slots.percentage is not None,
         security_epoch=running.security_epoch,
-        highest_epoch=max(slots.highest_epoch, running.security_epoch),
+        highest_epoch=slots.highest_epoch,
         downgrades=slots.downgrades,
         rollback=went_back,
     )

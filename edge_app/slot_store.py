@@ -157,9 +157,9 @@ class SlotStore:
         """The bundle on trial is rejected."""
         return self.change(lambda table: slot_changes.rolled_back(table, self._now(), reason, detail))
 
-    def switch(self) -> SlotTable:
-        """The previous bundle is active again."""
-        return self.change(lambda table: slot_changes.switched(table, self._now()))
+    def switch(self, *, downgrade: bool = False) -> SlotTable:
+        """The previous bundle is active again; ``downgrade``: root allowed a lower security epoch."""
+        return self.change(lambda table: slot_changes.switched(table, self._now(), downgrade=downgrade))
 
     def refuse(self, label: str, detail: str) -> SlotTable:
         """Write down that a bundle was not taken."""

@@ -226,8 +226,8 @@ def _from_document(document: dict[str, Any]) -> SlotTable:
         Happening(each["at"], Happened(each["what"]), each["bundle"], each["detail"])
         for each in document.pop("history")
     )
-    held = {slot.value: _held(document.pop(slot.value)) for slot in SlotName}
-    return SlotTable(**held, **document, history=history)
+    a, b = (_held(document.pop(slot.value)) for slot in SlotName)
+    return SlotTable(a, b, **document, history=history)
 
 
 def _held(document: dict[str, Any] | None) -> Held | None:

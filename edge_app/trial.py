@@ -64,7 +64,9 @@ class Trial:
         if self._inferences < INFERENCES:
             detail = f"{self._inferences} of {INFERENCES} inferences. {self._missed}".strip()
             return Failure(RollbackReason.FEW_INFERENCES, detail)
-        return Failure(RollbackReason.NO_ACKNOWLEDGEMENT, "Is the broker there? Sites without one: --offline-ok.")
+        return Failure(
+            RollbackReason.NO_ACKNOWLEDGEMENT, "Is the broker there? Sites without one: --offline-ok."
+        )
 
     def _is_heard(self, acknowledged: int) -> bool:
         return self._acknowledged is None or acknowledged > self._acknowledged

@@ -37,6 +37,6 @@ def signed_copy(bundle: Path, folder: Path) -> SignedCopy:
 
 
 def release_of(file: BundleFile, key: SecretKey, **manifest: Any) -> bytes:  # noqa: ANN401 - any field
-    """The bundle ``file`` under other fields of its ``manifest``, another version say, signed with ``key``."""
+    """The bundle ``file`` with other fields in its ``manifest``, a version say, signed with ``key``."""
     changed = replace(file.manifest, signature=None, **manifest)
     return sign_bundle(open_archive(write_bundle(changed, file.files), file.source), key)

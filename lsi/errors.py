@@ -262,28 +262,28 @@ class DataError(LsiError, ValueError):
 class SlotError(LsiError):
     """The slots for installed bundles cannot do what is asked."""
 
-    exit_code = 40
+    exit_code = 50
 
 
 class DowngradeError(BundleError):
     """A bundle with a lower ``security_epoch`` than one that ran here."""
 
-    exit_code = 41
+    exit_code = 51
 
 
 class ExpiredBundleError(BundleError):
     """A bundle that is installed after its last day."""
 
-    exit_code = 42
+    exit_code = 52
 
 
 class TrialFailedError(LsiError):
     """A bundle did not pass its trial; the device runs the one before."""
 
-    exit_code = 43
+    exit_code = 53
 
 
 class FlashError(LsiError, ConnectionError):
     """A device that could not be reached or did not do what it was asked."""
 
-    exit_code = 44
+    exit_code = 54

@@ -66,7 +66,9 @@ class SlotsTold:
         }
         if self.rollback is not None:
             document["rollback"] = {
-                "bundle": _bundle_document(self.rollback.name, self.rollback.version, self.rollback.bundle_id),
+                "bundle": _bundle_document(
+                    self.rollback.name, self.rollback.version, self.rollback.bundle_id
+                ),
                 "reason": self.rollback.reason,
                 "text": ROLLBACK_TEXT[self.rollback.reason],
             }

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_app import slot_files, slot_store
-from edge_app.slot_files import Files, put
+from edge_app import slot_changes, slot_files, slot_store
+from edge_app.slot_files import Files, put, unfinished_of
 from edge_app.slot_table import Held, SlotTable, Standing, encode_table
 from lab.power_cut import Fault, PowerCut, SimulatedDisk
 from lab.power_cut_sweep import FOLDER, Point, Scenario, after, scenarios, store_on, sweep
@@ -74,8 +74,7 @@ def test_a_disk_that_fails_once_leaves_the_slots_as_they_were_or_as_they_should_
             wanted = slots_after(scenario, done + 1)
             try:
                 step(store_on(disk))
-            except SlotError as told:
-                assert "Try:" in str(told)
+            except SlotError:
                 store_on(disk).begin()
                 assert not [name for name in disk.names(FOLDER) if name.endswith(".new")]
                 if slots_of(disk) != wanted:  # the fault is over: the same again, as a person would
@@ -142,8 +141,14 @@ class TestTheSweepGoesRed:
     def test_with_a_slot_that_is_written_before_the_table_says_so(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(slot_store.slot_changes, "emptied", lambda table, _slot: table)
+        monkeypatch.setattr(slot_changes, "emptied", lambda table, _slot: table)
         assert self.found()
+
+
+def hasty_put(files: Files, path: Path, content: bytes) -> None:
+    with files.create(unfinished_of(path)) as file:
+        file.write(content)
+    files.rename(unfinished_of(path), path)
 
 
 class TestTheSimulatedDisk:
@@ -153,12 +158,7 @@ class TestTheSimulatedDisk:
     def cut_at(number: int, *, synced: bool = True) -> list[dict[Path, bytes]]:
         disk = SimulatedDisk({FOLDER / "x": b"old"}, Fault(number))
         with pytest.raises(PowerCut):
-            if synced:
-                put(disk, FOLDER / "x", b"new content")
-            else:
-                with disk.create(FOLDER / "x.new") as file:
-                    file.write(b"new content")
-                disk.rename(FOLDER / "x.new", FOLDER / "x")
+            (put if synced else hasty_put)(disk, FOLDER / "x", b"new content")
         return list(disk.remains())
 
     def test_a_synced_file_has_its_old_or_its_new_content(self) -> None:
@@ -209,7 +209,7 @@ def test_a_device_that_never_had_a_bundle_is_left_alone() -> None:
 def test_a_card_that_cannot_be_read_does_not_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = SimulatedDisk(after({}, SCENARIOS[0].steps))
 
-    def gone(self: SimulatedDisk, path: Path) -> bytes:
+    def gone(_: SimulatedDisk, path: Path) -> bytes:
         raise OSError(errno.EIO, "Input/output error", str(path))
 
     monkeypatch.setattr(SimulatedDisk, "read", gone)

@@ -37,7 +37,7 @@ def applied(table: SlotTable, moves: list[tuple[str, int]]) -> SlotTable:
     return table
 
 
-def one(table: SlotTable, move: str, number: int) -> SlotTable:
+def one(table: SlotTable, move: str, number: int) -> SlotTable:  # noqa: PLR0911 - one return per move
     slot = tuple(SlotName)[number % 2]
     match move:
         case "install":
