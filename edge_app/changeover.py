@@ -201,11 +201,9 @@ class Changeover:
         if slot is None:
             self._trial = None
             return self._home() if has_changed else None
-        if self._trial is not None:
-            return self._judged(self._trial)
         if self._clock.now_ns() < self._next_try_ns:
             return None
-        return self._try(rig, slot)
+        return self._try(rig, slot) if self._trial is None else self._judged(self._trial)
 
     def _try(self, rig: Rig, slot: SlotName) -> Admitted | None:
         held = self._table[slot]
@@ -227,9 +225,10 @@ class Changeover:
     def _judged(self, trial: Trial) -> Admitted | None:
         acknowledged = self._acknowledged()
         if trial.has_passed(acknowledged):
+            self._take(self._store.commit())  # a full disk is asked again, and the trial stays passed
             self._trial = None
-            self._take(self._store.commit())
             self._proven = self._running.admitted.bundle.manifest.version
+            self._set_status()
             logger.info("%s passed its trial and is active.", self._running.admitted.bundle)
             return None
         failure = trial.failure(self._clock.now_ns(), acknowledged)
