@@ -17,7 +17,7 @@ from edge_app.command_parts import add_config
 from edge_app.config import AppConfig, load_config
 from edge_app.device_slots import open_slots, rules_of, running_bundle
 from edge_app.disclosure_change import lets_out_more
-from edge_app.inbox import Inbox, read_bundle_file
+from edge_app.inbox import Inbox, PatientReader, read_bundle_file
 from edge_app.installation import check_install, install
 from edge_app.slot_lock import install_lock, service_runs
 from edge_app.slot_store import SlotStore
@@ -230,7 +230,7 @@ def _receive(parsed: argparse.Namespace) -> int:
     inbox = Inbox(device.config.state)
     with install_lock(device.config.state):
         print(json.dumps({"have": inbox.begun(parsed.digest)}), flush=True)
-        inbox.take(parsed.digest, parsed.size, sys.stdin.buffer, lambda _: None)
+        inbox.take(parsed.digest, parsed.size, PatientReader(sys.stdin.fileno()))
     print(json.dumps({"received": True}), flush=True)
     return 0
 

@@ -12,9 +12,9 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Callable
+import select
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from edge_app.changeover import Rules
 from edge_app.device_slots import running_bundle
@@ -34,6 +34,15 @@ PART: Final = ".part"
 RECEIVED: Final = ".received"
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 BLOCK_BYTES: Final = 65_536
+SILENCE_S: Final = 20.0
+
+
+class Source(Protocol):
+    """Where the bytes of a transfer come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes; none when no more will come."""
+        ...
 
 
 class Inbox:
@@ -63,14 +72,13 @@ class Inbox:
         except OSError as cause:
             raise self._failed(cause) from cause
 
-    def take(self, digest: str, size: int, source: BinaryIO, told: Callable[[int], None]) -> Path:
+    def take(self, digest: str, size: int, source: Source) -> Path:
         """Append what ``source`` gives until ``size`` bytes are here.
 
         Args:
             digest: SHA-256 of the whole file.
             size: Of the whole file.
             source: The rest of it.
-            told: Called with the bytes that are here, after each block.
 
         Returns:
             Where the whole file is.
@@ -85,7 +93,7 @@ class Inbox:
         part = self._part(digest)
         try:
             with part.open("ab") as file:
-                self._append(file, size, source, told)
+                _append(file, size, source)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as cause:
@@ -108,17 +116,6 @@ class Inbox:
         with contextlib.suppress(OSError):
             self._files.unlink(path)
             self._files.sync_folder(self._folder)
-
-    def _append(self, file: BinaryIO, size: int, source: BinaryIO, told: Callable[[int], None]) -> None:
-        here = file.seek(0, os.SEEK_END)
-        while here < size:
-            block = source.read(min(BLOCK_BYTES, size - here))
-            if not block:
-                found = f"The transfer ended after {here} of {size} bytes."
-                raise FlashError(found, hint="the same command again: it goes on from there.")
-            file.write(block)
-            here += len(block)
-            told(here)
 
     def _checked(self, part: Path, digest: str, size: int) -> Path:
         content = part.read_bytes()
@@ -145,6 +142,30 @@ class Inbox:
     def _failed(self, cause: OSError) -> SlotError:
         found = f"{self._folder} cannot be written ({cause.strerror})."
         return SlotError(found, hint="free space, a disk that can be written, and the user of the service.")
+
+
+def _append(file: BinaryIO, size: int, source: Source) -> None:
+    here = file.seek(0, os.SEEK_END)
+    while here < size:
+        block = source.read(min(BLOCK_BYTES, size - here))
+        if not block:
+            found = f"The transfer ended after {here} of {size} bytes."
+            raise FlashError(found, hint="the same command again: it goes on from there.")
+        file.write(block)
+        here += len(block)
+
+
+class PatientReader:
+    """A pipe that is given up after a silence: who holds the install lock must not wait for ever."""
+
+    def __init__(self, descriptor: int, silence_s: float = SILENCE_S) -> None:
+        self._descriptor = descriptor
+        self._silence_s = silence_s
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes as soon as there are some; none at the end, or after the silence."""
+        ready, _, _ = select.select([self._descriptor], [], [], self._silence_s)
+        return os.read(self._descriptor, size) if ready else b""
 
 
 def read_bundle_file(path: Path) -> bytes:

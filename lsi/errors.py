@@ -283,7 +283,7 @@ class TrialFailedError(LsiError):
     exit_code = 53
 
 
-class FlashError(LsiError, ConnectionError):
+class FlashError(LsiError):
     """A device that could not be reached or did not do what it was asked."""
 
     exit_code = 54
