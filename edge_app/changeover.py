@@ -16,7 +16,7 @@ from edge_app.changes import SlotStatus
 from edge_app.disclosure_change import lets_out_more
 from edge_app.slot_store import SlotStore
 from edge_app.slot_table import TRIES, SlotName, SlotTable, Standing
-from edge_app.trial import Failure, Trial
+from edge_app.trial import PATIENCE_NS, Failure, Trial
 from firmware.interfaces import Clock
 from firmware.rig import Rig
 from firmware.selftest import run_selftest
@@ -50,7 +50,8 @@ class Origin:
 class Rules:
     """What a device says about changes: policy, pause between scans, and what a bundle has to pass.
 
-    ``factory`` gives the bundle that the configuration names, checked; ``None`` where it names none.
+    ``patience_ns`` is what a try may take beyond its scans. ``factory``
+    gives the bundle that the configuration names, checked; ``None`` where it names none.
     """
 
     policy: DisclosurePolicy
@@ -58,6 +59,7 @@ class Rules:
     today: dt.date
     admit: Admit
     factory: Callable[[], Admitted | None]
+    patience_ns: int = PATIENCE_NS
 
 
 class Changeover:
@@ -219,7 +221,9 @@ class Changeover:
         if failure is not None:
             return self._failed(failure)
         acknowledged = None if held.offline_ok else self._acknowledged()
-        self._trial = Trial(self._clock.now_ns(), self._rules.interval_ns, acknowledged)
+        self._trial = Trial(
+            self._clock.now_ns(), self._rules.interval_ns, acknowledged, self._rules.patience_ns
+        )
         return self._run(Origin(admitted, slot))
 
     def _judged(self, trial: Trial) -> Admitted | None:

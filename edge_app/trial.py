@@ -12,7 +12,6 @@ from lsi.units import NS_PER_S
 
 INFERENCES: Final = 20
 PATIENCE_NS: Final = 60 * NS_PER_S
-"""How long a try may take beyond the time that its scans need."""
 SCANS_PER_INFERENCE: Final = 2
 """A try is given the time of so many scans for each inference that it has to show."""
 
@@ -32,10 +31,13 @@ class Trial:
         began_ns: When it was entered.
         interval_ns: Between the starts of two scans.
         acknowledged: What the broker had acknowledged by then; ``None`` where nobody waits for it.
+        patience_ns: How long it may take beyond the time that its scans need.
     """
 
-    def __init__(self, began_ns: int, interval_ns: int, acknowledged: int | None) -> None:
-        self._until_ns = began_ns + PATIENCE_NS + INFERENCES * SCANS_PER_INFERENCE * interval_ns
+    def __init__(
+        self, began_ns: int, interval_ns: int, acknowledged: int | None, patience_ns: int = PATIENCE_NS
+    ) -> None:
+        self._until_ns = began_ns + patience_ns + INFERENCES * SCANS_PER_INFERENCE * interval_ns
         self._acknowledged = acknowledged
         self._inferences = 0
         self._missed = ""

@@ -104,7 +104,7 @@ def _send_once(target: CommandTarget, content: bytes, digest: str, told: Progres
                 _pour(process, content, int(begun["have"]), told)
         except (BrokenPipeError, ValueError, KeyError):
             pass  # the exit code and what was said tell more
-        code = _ended(process)
+        code, complaint = _ended(process), said()
     if code == 0:
         return
     # After a loss ssh may not get through, or the device still wait for the rest of an earlier try.
@@ -113,7 +113,7 @@ def _send_once(target: CommandTarget, content: bytes, digest: str, told: Progres
         raise _ConnectionLostError(
             f"{target.label}: the connection was lost.", hint="the same command again."
         )
-    raise _refused(target, code, said())
+    raise _refused(target, code, complaint)
 
 
 def _pour(process: "subprocess.Popen[bytes]", content: bytes, start: int, told: Progress) -> None:
@@ -136,9 +136,9 @@ def _answer(target: CommandTarget, *words: str) -> dict[str, Any]:
     """The last line that ``lsi-edge bundle WORDS`` writes, as JSON."""
     with _called(target, *words) as (process, said):
         output, _ = process.communicate()
-        code = process.returncode
+        code, complaint = process.returncode, said()
     if code != 0:
-        raise _refused(target, code, said())
+        raise _refused(target, code, complaint)
     try:
         answer: dict[str, Any] = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError) as cause:

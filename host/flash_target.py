@@ -72,7 +72,7 @@ def target_of(destination: str, edge: EdgeCommand) -> Target:
         return CommandTarget("this machine", _local(edge))
     if destination.startswith("ssh:"):
         return CommandTarget(destination, edge, tuple(_ssh(destination, edge)))
-    if Path(destination).is_dir():
+    if destination and Path(destination).is_dir():
         return CardTarget(destination, Path(destination))
     raise FlashError(f"'{destination}' is no device.", hint=_FORMS)
 

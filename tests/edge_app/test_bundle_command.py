@@ -293,9 +293,13 @@ def test_waiting_tells_each_try_and_how_it_ended(device: Device, shelf: Path, ty
     store = open_slots(device.state)
     held = store.activate(offline_ok=True).of(Standing.TRIAL)
     assert held is not None
-    acts = iter([store.begin_try, lambda: None, store.commit])
+    acts = iter([store.begin_try, store.table, store.commit])
+
+    def act(_: float) -> None:
+        next(acts)()
+
     said: list[dict[str, object]] = []
-    assert watch_trial(store, held, said.append, wait=lambda _: next(acts)() and None) == 0
+    assert watch_trial(store, held, said.append, wait=act) == 0
     assert [each.get("tries_left") for each in said] == [3, 2, None]
     assert said[-1]["standing"] == "active"
 
