@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -36,9 +36,12 @@ from edge_app.admission import Terms
 from edge_app.changeover import Changeover, Rules
 from edge_app.config import AppConfig, load_config
 from edge_app.device_slots import admit_content, open_slots, rules_of, starting_bundle
+from edge_app.egress import EgressGuard
+from edge_app.egress_rules import Announcements, ResultTerms
 from edge_app.installation import install
+from edge_app.policy import in_force
 from edge_app.publisher import PrintingPublisher
-from edge_app.service import Parts, Service
+from edge_app.service import Parts, Service, new_stream
 from edge_app.slot_store import SlotStore
 from edge_app.slot_table import Happened
 from firmware.board import find_board
@@ -48,7 +51,7 @@ from lab.broker import find_mosquitto, loopback_broker
 from lab.bundles import SHIPPED, shipped_bundle
 from lab.power_cut_sweep import scenarios, sweep
 from lab.signed_copy import release_of
-from lsi.bundle import open_bundle
+from lsi.bundle import Bundle, open_bundle
 from lsi.command_documents import Command, UpdateCommand, command_topic
 from lsi.disclosure import PayloadMode
 from lsi.errors import ConfigError
@@ -57,7 +60,8 @@ from lsi.minisign import SecretKey
 from lsi.topics import Kind, Topic
 from lsi.units import NS_PER_S
 from transport.broker import BrokerAddress, Message
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
+from transport.mqtt import MqttLink
 
 DEVICE: Final = "bench"
 BOARD: Final = "sim-mcp3208"
@@ -179,11 +183,24 @@ def _rollback(shelf: _Shelf, folder: Path) -> Figure:
     with open_rig(find_board(BOARD)) as rig:
         origin = starting_bundle(store, rules)
         changes = Changeover(store, origin, rules, clock=MonotonicClock(), acknowledged=lambda: 0)
-        publisher = PrintingPublisher(DEVICE, seen)
-        parts = Parts(rig, origin.admitted.bundle, origin.admitted.encoder, publisher, changes=changes)
+        bundle, stream = origin.admitted.bundle, new_stream()
+        guard = EgressGuard(DEVICE, _results(config, bundle, stream))
+
+        def go_over(other: Bundle, act: Callable[[], None]) -> None:
+            guard.change(_results(config, other, stream), Announcements())
+            act()
+
+        publisher = PrintingPublisher(guard, seen)
+        parts = Parts(
+            rig, bundle, origin.admitted.encoder, publisher, stream=stream, changes=changes, go_over=go_over
+        )
         Service(config, parts).run(seen.is_over)
     took_s = seen.back_s - seen.failed_s
     return Figure("rollback_s", took_s, "s", f"<= {GOAL_ROLLBACK_S:g}", took_s <= GOAL_ROLLBACK_S, {})
+
+
+def _results(config: AppConfig, bundle: Bundle, stream: str) -> ResultTerms:
+    return ResultTerms.of(in_force(config.policy, bundle), bundle, stream)
 
 
 class _Seen(StringIO):

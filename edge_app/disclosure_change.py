@@ -1,24 +1,19 @@
 """Whether another bundle would let out more than the one that runs."""
 
-from typing import Final
-
+from edge_app.policy import in_force
 from lsi.bundle import Bundle
-from lsi.disclosure import DisclosurePolicy, PayloadMode
-
-_RANK: Final = {mode: rank for rank, mode in enumerate(PayloadMode)}
-"""The modes stand in the order of privacy."""
+from lsi.disclosure import DisclosurePolicy
 
 
 def lets_out_more(policy: DisclosurePolicy, running: Bundle, other: Bundle) -> list[str]:
     """What ``other`` would let out under the device's ``policy`` and ``running`` does not, in words.
 
-    Attributes by name, and a wider payload mode, whose masks may see more. Empty: equal or narrower.
+    Attributes by name, and a wider payload mode. Empty: equal or narrower.
     """
-    now, then = (
-        policy.narrowed(bundle.allowed).allowed & set(bundle.attributes.names) for bundle in (running, other)
+    now, then = in_force(policy, running), in_force(policy, other)
+    more = sorted(
+        (then.allowed & set(other.attributes.names)) - (now.allowed & set(running.attributes.names))
     )
-    more = sorted(then - now)
-    modes = [PayloadMode(bundle.manifest.mode) for bundle in (running, other)]
-    if _RANK[modes[1]] > _RANK[modes[0]]:
-        more.append(f"payload mode {modes[1]} instead of {modes[0]}")
+    if then.mode.rank > now.mode.rank:
+        more.append(f"payload mode {then.mode} instead of {now.mode}")
     return more

@@ -33,6 +33,9 @@ class AggTerms:
     epsilon: float
     releases: int
     spent: float
+
+
+@dataclass(frozen=True, slots=True)
 class RollbackTold:
     """The bundle that the device went back from, and why."""
 

@@ -73,9 +73,9 @@ def test_a_new_device_has_two_empty_slots(typed: Typed) -> None:
     ]  # fmt: skip
     assert not (typed.device.state / "bundles").exists()
     typed("verify")
-    typed("rollback", code=40)
+    typed("rollback", code=50)
     assert "no bundle to go back to" in typed.said
-    typed("activate", code=40)
+    typed("activate", code=50)
     assert "Try: lsi-edge bundle install FILE" in typed.said
 
 
@@ -88,7 +88,7 @@ def test_install_activate_list_verify_and_rollback(typed: Typed, shelf: Path) ->
     assert typed.slots() == {"a": ("1.0.0", "active"), "b": ("1.1.0", "staged")}
     assert "is new: False" in typed("install", shelf / "hall-1.1.0.lsib")
     typed("activate")
-    typed("activate", code=40)
+    typed("activate", code=50)
     assert "A trial goes on." in typed.said
     typed("install", shelf / "hall-1.0.0.lsib")  # it is active: there is nothing to do
     assert typed("verify").count("holds: True") == 2
@@ -106,14 +106,14 @@ def test_a_person_may_go_back_and_not_below_the_epoch_that_ran(
         typed("install", shelf / name)
         typed("activate")
         passed(typed.device)
-    typed("rollback", code=41)
+    typed("rollback", code=51)
     assert "has epoch 1; 2 ran here" in typed.said
-    typed("install", shelf / "hall-1.0.0.lsib", code=41)
+    typed("install", shelf / "hall-1.0.0.lsib", code=51)
     assert "security epoch 1; 2 ran here" in typed.said
     with monkeypatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: 1000)
         for words in (("rollback",), ("install", shelf / "hall-1.0.0.lsib")):
-            typed(*words, "--allow-downgrade", code=41)
+            typed(*words, "--allow-downgrade", code=51)
             assert "Only root" in typed.said
     if os.geteuid() != 0:
         return
@@ -129,7 +129,7 @@ def test_the_factorys_bundle_counts_for_the_epoch_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], shelf: Path
 ) -> None:
     typed = Typed(device_in(tmp_path / "d", factory=shelf / "hall-1.1.0.lsib"), capsys)
-    typed("install", shelf / "hall-1.0.0.lsib", code=41)
+    typed("install", shelf / "hall-1.0.0.lsib", code=51)
     assert "what runs is the factory's bundle" in typed("list")
 
 
@@ -137,7 +137,7 @@ def test_what_a_device_does_not_trust_or_know_is_not_installed(
     typed: Typed, shelf: Path, tmp_path: Path
 ) -> None:
     expired = release(tmp_path, "3.0.0", expires="2026-01-01")
-    typed("install", expired, code=42)
+    typed("install", expired, code=52)
     assert "was to be installed until 2026-01-01" in typed.said
     typed("install", tmp_path / "none.lsib", code=5)
     (tmp_path / "junk.lsib").write_bytes(b"junk" * 1000)
@@ -161,7 +161,7 @@ def test_a_dry_run_checks_everything_and_writes_nothing(typed: Typed, shelf: Pat
 def test_two_installs_at_once_do_not_mix(typed: Typed, shelf: Path) -> None:
     with (typed.device.state / "install.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        typed("install", shelf / "hall-1.0.0.lsib", code=40)
+        typed("install", shelf / "hall-1.0.0.lsib", code=50)
         assert "Another bundle is being installed." in typed.said
     typed("install", shelf / "hall-1.0.0.lsib")
 
@@ -169,14 +169,14 @@ def test_two_installs_at_once_do_not_mix(typed: Typed, shelf: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes to read-only folders")
 def test_a_state_folder_that_cannot_be_written_is_told(typed: Typed, shelf: Path) -> None:
     typed.device.state.chmod(0o500)
-    typed("install", shelf / "hall-1.0.0.lsib", code=40)
+    typed("install", shelf / "hall-1.0.0.lsib", code=50)
     assert "the user of the service" in typed.said
 
 
 def test_verify_names_the_slot_that_is_damaged(typed: Typed, shelf: Path) -> None:
     typed("install", shelf / "hall-1.0.0.lsib")
     (typed.device.state / "bundles" / "a.lsib").write_bytes(b"worn")
-    assert "slot: a" in typed("verify", code=40)
+    assert "slot: a" in typed("verify", code=50)
     assert "holds no whole bundle" in typed.said
     assert "holds: True" in typed("verify", shelf / "hall-1.0.0.lsib")
 
@@ -184,7 +184,7 @@ def test_verify_names_the_slot_that_is_damaged(typed: Typed, shelf: Path) -> Non
 def test_a_damaged_table_is_told_and_mended_by_the_next_start(typed: Typed, shelf: Path) -> None:
     typed("install", shelf / "hall-1.0.0.lsib")
     (typed.device.state / "bundles" / "slots.json").write_bytes(b"{}")
-    typed("list", code=40)
+    typed("list", code=50)
     assert "damaged" in typed.said
     assert "restart the service" in typed.said
     open_slots(typed.device.state).begin()
@@ -212,7 +212,7 @@ def receive(
 def test_a_transfer_goes_on_where_it_ended(typed: Typed, shelf: Path) -> None:
     content = (shelf / "hall-1.0.0.lsib").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    assert receive(typed.device, content, content[:100_000]) == (44, [{"have": 0}])
+    assert receive(typed.device, content, content[:100_000]) == (54, [{"have": 0}])
     code, said = receive(typed.device, content, content[100_000:])
     assert (code, said) == (0, [{"have": 100_000}, {"received": True}])
     typed("install", "--received", digest)

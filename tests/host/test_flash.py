@@ -175,9 +175,9 @@ def test_the_first_group_that_does_not_take_the_bundle_is_the_last() -> None:
     results = list(roll_out(groups, flash, at_once=1))
     assert [result.device for result in results] == ["a", "b", "c"]
     assert [result.line for result in results] == ["a: active", "b: b: rolled back.", "c: active"]
-    assert exit_code(results) == 43
+    assert exit_code(results) == 53
     assert exit_code([Result("a", Flashed.ACTIVE)]) == 0
-    assert exit_code([Result("a", error=FlashError("away")), *results]) == 43
+    assert exit_code([Result("a", error=FlashError("away")), *results]) == 53
 
 
 class Script:
@@ -216,7 +216,7 @@ def test_a_device_is_told_to_take_install_and_try(tmp_path: Path) -> None:
 
 def test_a_rollback_keeps_the_words_of_the_device(tmp_path: Path) -> None:
     ends = (
-        "echo 'a line of a library' >&2; echo 'lsi-edge: x was rolled back. Why.' >&2; echo INFO >&2; exit 43"
+        "echo 'a line of a library' >&2; echo 'lsi-edge: x was rolled back. Why.' >&2; echo INFO >&2; exit 53"
     )
     with pytest.raises(TrialFailedError, match=r"hall1: x was rolled back\. Why\."):
         flashed(Script(tmp_path, list=EMPTY, receive=TAKES, install=STAGED, activate=ends))
@@ -227,7 +227,7 @@ def test_a_rollback_keeps_the_words_of_the_device(tmp_path: Path) -> None:
     [
         ({"list": "echo hello"}, "no answer of lsi-edge"),
         ({"list": "exit 127"}, "ended with code 127"),
-        ({"list": EMPTY, "receive": "echo 'lsi-edge: disk full' >&2; exit 40"}, "disk full"),
+        ({"list": EMPTY, "receive": "echo 'lsi-edge: disk full' >&2; exit 50"}, "disk full"),
         ({"list": EMPTY, "receive": "echo nonsense; exit 1"}, "code 1"),
         ({"list": EMPTY, "receive": TAKES, "install": "echo 'lsi-edge: no' >&2; exit 22"}, "hall1: no"),
     ],
@@ -279,12 +279,12 @@ def test_what_no_device_would_take_is_not_sent_anywhere(
 
 def test_destinations_or_a_list_and_not_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle, card = release(tmp_path, "1.0.0"), card_in(tmp_path / "card")
-    assert main(["flash", str(bundle)]) == 44
-    assert main(["flash", str(bundle), str(card), "--devices", str(listed(tmp_path))]) == 44
+    assert main(["flash", str(bundle)]) == 54
+    assert main(["flash", str(bundle), str(card), "--devices", str(listed(tmp_path))]) == 54
     assert "--devices LIST" in capsys.readouterr().err
     one, two = f'[[group]]\nname = "one"\ndevices = ["{card}", "/nowhere"]\n', GROUPS
     text = one + two.split("[[group]]")[1].join(["[[group]]", ""])
-    assert main(["flash", str(bundle), "--devices", str(listed(tmp_path, text)), "--dry-run"]) == 44
+    assert main(["flash", str(bundle), "--devices", str(listed(tmp_path, text)), "--dry-run"]) == 54
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == f"{card}: could be flashed"
     assert "1 more devices were not begun" in err

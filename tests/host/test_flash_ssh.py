@@ -79,7 +79,7 @@ def test_a_device_that_refuses_says_why_over_ssh(server: SshServer, tmp_path: Pa
     device = device_in(tmp_path / "device")
     (device.folder / "owner.pub").unlink()
     done = flash(release(tmp_path, "1.0.0"), server, device)
-    assert done.returncode == 44
+    assert done.returncode == 54
     assert "owner.pub cannot be read" in json.loads(done.stdout)["error"]
 
 
@@ -112,5 +112,5 @@ def test_a_device_that_is_not_there_is_told(server: SshServer, tmp_path: Path) -
     command = [sys.executable, "-m", "host.cli", "flash", str(bundle), "ssh://127.0.0.1:1", "--json",
                "--ssh-config", str(server.ssh_config)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 44
+    assert done.returncode == 54
     assert "Connection refused" in json.loads(done.stdout)["error"]
