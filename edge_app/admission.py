@@ -86,7 +86,11 @@ def admit(path: Path, terms: Terms, report: Report = lambda _check, _remark: Non
     Raises:
         BundleError: The one of its kinds that says what is wrong.
     """
-    file = open_bundle(path)
+    return admit_file(open_bundle(path), terms, report)
+
+
+def admit_file(file: BundleFile, terms: Terms, report: Report = lambda _check, _remark: None) -> Admitted:
+    """Check a bundle whose archive and digests hold; see :func:`admit`."""
     report(Check.ARCHIVE, f"{len(file.members)} members, content {file.manifest.short_id}")
     report(Check.SIGNATURE, _signed_by(file, terms))
     check_compatible(file.manifest, terms.provides)

@@ -3,6 +3,7 @@
 import argparse
 
 from edge_app.bench_command import add_bench
+from edge_app.bundle_command import add_bundle
 from edge_app.calibrate_command import add_calibrate
 from edge_app.clean_mqtt_command import add_clean_mqtt
 from edge_app.doctor_command import add_doctor
@@ -24,6 +25,7 @@ def add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     add_selftest(commands)
     add_calibrate(commands)
     add_bench(commands)
+    add_bundle(commands)
     add_doctor(commands)
     add_policy(commands)
     add_provision(commands)

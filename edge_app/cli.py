@@ -14,6 +14,7 @@ from lsi.errors import LsiError
 
 INTERRUPTED: Final = 130
 _RUN: Final = "run"
+_BUNDLE: Final = "bundle"
 _LOG_LEVEL: Final = "--log-level"
 
 
@@ -54,6 +55,10 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     if command == _RUN:
         add_run(commands)
+    elif command == _BUNDLE:  # called several times in a row by lsi flash
+        from edge_app.bundle_command import add_bundle  # noqa: PLC0415
+
+        add_bundle(commands)
     else:
         # The service starts an eighth sooner where the modules of all other commands stay unread.
         from edge_app.all_commands import add_all  # noqa: PLC0415

@@ -29,6 +29,11 @@ def acting(action: Callable[[], None]) -> Handler:
     return handle
 
 
+def replying(action: Callable[[], Reply]) -> Handler:
+    """Answer what ``action`` says: for ``update``."""
+    return lambda _: action()
+
+
 def pausing(pause: Callable[[int], None]) -> Handler:
     """Accept once ``pause`` has taken the seconds in; 0 ends a pause."""
 

@@ -52,6 +52,7 @@ class AppConfig:
     """What the service needs to know. Paths are absolute.
 
     ``board`` is the name of a shipped board or a path that ends in ``.toml``.
+    ``bundle`` is the factory's bundle: it runs while none is active in a slot.
     ``state`` is the folder of what the device keeps: key, calibration.
     ``interval_s`` is the pause between the starts of two scans. With ``every_scan`` each scan is told
     as it is, without debouncing: for benches. ``host_key`` is to whom latents are sealed.
@@ -59,7 +60,7 @@ class AppConfig:
 
     device_id: str
     board: str
-    bundle: Path
+    bundle: Path | None
     broker: BrokerAddress
     policy: DisclosurePolicy
     interval_s: float
@@ -94,7 +95,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> AppConfi
     return AppConfig(
         device_id=document["device_id"],
         board=_board(document["board"], path.parent),
-        bundle=_resolve(document["bundle"], path.parent),
+        bundle=_resolve(document["bundle"], path.parent) if "bundle" in document else None,
         broker=BrokerAddress(
             host=mqtt["host"],
             port=mqtt.get("port", PORT if tls is None else TLS_PORT),

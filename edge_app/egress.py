@@ -70,7 +70,7 @@ class EgressGuard:
         self._device_id = device_id
         self._results = results
         self._announcements = announcements or Announcements()
-        self._rules = MappingProxyType(self._made_rules())
+        self._rules = self._made_rules()
         self._lock = threading.Lock()
         self._closed_by: EgressError | None = None
 
@@ -83,6 +83,16 @@ class EgressGuard:
     def is_closed(self) -> bool:
         """Whether something was stopped, and nothing leaves any more."""
         return self._closed_by is not None
+
+    def change(self, results: ResultTerms, announcements: Announcements) -> None:
+        """Judge by what another bundle may tell; records of the ones before wait and may still go.
+
+        Not while a greeting is judged (``GuardedLink.silence``).
+        """
+        before = self._results
+        self._results = results if before is None else results.after(before)
+        self._announcements = announcements
+        self._rules = self._made_rules()
 
     def demand_open(self) -> None:
         """Tell the service why it has to end.
@@ -130,7 +140,8 @@ class EgressGuard:
         self.demand_open()
         if self._results is None:
             self._close(record.kind, "It is a record of a command that makes none.")
-        if record.key.stream == self._results.stream:
+        is_own = record.key.stream == self._results.stream
+        if is_own and not self._results.is_of_former(record.kind, payload):
             self._check_own(record, payload, self._results)
             return
         kinds = RESULT_KINDS[self._results.policy.mode]
@@ -160,7 +171,7 @@ class EgressGuard:
                     check_ack, command=command, device_id=self._device_id, stream=self._results.stream
                 )
                 rules[ack_topic(self._device_id, command)] = _Rule("ack", 1, False, check)
-        return rules
+        return MappingProxyType(rules)
 
     def _made_checks(self) -> Mapping[Kind, Check]:
         own: dict[Kind, Check] = {Kind.AVAILABILITY: check_availability}

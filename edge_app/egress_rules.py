@@ -6,7 +6,7 @@ No refusal holds a word of what was refused: reasons go to logs, and a log is a 
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from edge_app.announced import Manifest
@@ -39,7 +39,8 @@ class ResultTerms:
     """What this start may tell of a scene.
 
     ``policy`` is the one in force: the narrowest of device, site and bundle. ``names`` are the attributes
-    that it lets out, of those that the bundle ``bundle`` (its short id) answers.
+    that it lets out, of those that the bundle ``bundle`` (its short id) answers. ``former`` are the terms
+    of bundles that ran before in the same start: their records may still wait for the broker.
     """
 
     stream: str
@@ -47,6 +48,27 @@ class ResultTerms:
     policy: DisclosurePolicy
     names: frozenset[str]
     sealed: SealedRule | None = None
+    former: tuple["ResultTerms", ...] = ()
+
+    def after(self, before: "ResultTerms") -> "ResultTerms":
+        """These terms, after those of ``before`` in the same start."""
+        others = (replace(before, former=()), *before.former)
+        return replace(self, former=tuple(each for each in others if each.bundle != self.bundle))
+
+    @property
+    def bundles(self) -> frozenset[str]:
+        """The bundles of this start, by short id."""
+        return frozenset({self.bundle, *(each.bundle for each in self.former)})
+
+    def is_of_former(self, kind: str, payload: bytes) -> bool:
+        """Whether a record of this start was made by a bundle before the one that runs."""
+        if kind == Kind.LATENT:
+            return record_key(kind, payload, replace(self, former=())) is None
+        try:
+            bundle = json.loads(payload)["bundle"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return False
+        return bundle in self.bundles - {self.bundle}
 
     @classmethod
     def of(
@@ -107,8 +129,9 @@ class Announcements:
 def record_key(kind: str, payload: bytes, terms: ResultTerms) -> tuple[str, int] | None:
     """Stream and seq that a record itself names; ``None`` where it names none."""
     if kind == Kind.LATENT:
-        with contextlib.suppress(LsiError):
-            return None if terms.sealed is None else terms.sealed.key_of(payload)
+        for sealed in _seals(terms):
+            with contextlib.suppress(LsiError):
+                return sealed.key_of(payload)
         return None
     try:
         document = json.loads(payload)
@@ -168,7 +191,7 @@ def check_event(payload: bytes, device_id: str, terms: ResultTerms) -> None:
     if document["dev"] != device_id or not document["visit"].startswith(f"{document['stream']}-"):
         raise EgressRuleError("An event of another device or start.")
     is_ours = document["stream"] == terms.stream
-    if is_ours and document["bundle"] != terms.bundle:
+    if is_ours and document["bundle"] not in terms.bundles:
         raise EgressRuleError("An event of another bundle.")
     if not set(document["a"]) <= terms.names:
         raise RecordWithheldError("An event with an attribute that the policy in force keeps.")
@@ -181,7 +204,8 @@ def check_agg(payload: bytes, device_id: str, terms: ResultTerms) -> None:
     if document["dev"] != device_id:
         raise EgressRuleError("A window of another device.")
     is_ours, counted = document["stream"] == terms.stream, set(document["yes"] or ())
-    if is_ours and (document["bundle"], document["sensitivity"]) != (terms.bundle, 1 + len(terms.names)):
+    known = {(each.bundle, 1 + len(each.names)) for each in (terms, *terms.former)}
+    if is_ours and (document["bundle"], document["sensitivity"]) not in known:
         raise EgressRuleError("A window of another bundle or policy.")
     if not counted <= terms.names:
         raise RecordWithheldError("A window with an attribute that the policy in force keeps.")
@@ -190,9 +214,14 @@ def check_agg(payload: bytes, device_id: str, terms: ResultTerms) -> None:
 def check_latent(payload: bytes, terms: ResultTerms) -> None:
     """An envelope that this device sealed, unopened: nobody here could open it."""
     _check_kind(Kind.LATENT, terms)
-    if terms.sealed is None:
+    if not _seals(terms):
         raise EgressRuleError("A latent of a device that seals none.")
-    terms.sealed.key_of(payload)
+    if record_key(Kind.LATENT, payload, terms) is None:
+        raise EgressRuleError("A latent that this device did not seal.")
+
+
+def _seals(terms: ResultTerms) -> list[SealedRule]:
+    return [each.sealed for each in (terms, *terms.former) if each.sealed is not None]
 
 
 def _check_kind(kind: Kind, terms: ResultTerms) -> None:

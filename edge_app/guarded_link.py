@@ -3,7 +3,9 @@
 Whatever goes to the broker, will and farewell included, has passed the ``EgressGuard`` first.
 """
 
-from collections.abc import Sequence
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from edge_app.egress import EgressGuard
@@ -41,6 +43,7 @@ class GuardedLink:
         self._guard = guard
         events = events or LinkEvents()
         self._greeting = events.greeting
+        self._greeting_lock = threading.Lock()
         offline = message_of(guard.device_id, Kind.AVAILABILITY, Availability.OFFLINE.encode())
         guard.check(offline)
         self._farewell = [offline] if says_availability else []
@@ -72,14 +75,20 @@ class GuardedLink:
         """Connect in the background."""
         self._link.start()
 
-    def publish(self, message: Message) -> bool:
-        """Hand ``message`` to the broker; ``False`` when it is not there.
+    def publish(self, message: Message, on_settled: OnSettled | None = None) -> bool:
+        """Hand ``message`` to the broker; ``False`` when it is not there; see ``MqttLink.publish``.
 
         Raises:
             EgressError: It may not leave.
         """
         self._guard.check(message)
-        return self._link.publish(message)
+        return self._link.publish(message, on_settled)
+
+    @contextlib.contextmanager
+    def silence(self) -> Iterator[None]:
+        """No greeting is said while the context lasts: what it says, and what is judged by, change."""
+        with self._greeting_lock:
+            yield
 
     def send(self, message: Message, on_settled: OnSettled) -> bool:
         """Hand ``message`` to the broker and tell what became of it; see ``MqttLink.send``.
@@ -104,10 +113,11 @@ class GuardedLink:
 
     def _greet(self) -> Sequence[Message]:
         """All of the greeting, or nothing of it: the service learns of the reason when it serves."""
-        messages = list(self._greeting())
-        try:
-            for message in messages:
-                self._guard.check(message)
-        except EgressError:
-            return ()
-        return messages
+        with self._greeting_lock:
+            messages = list(self._greeting())
+            try:
+                for message in messages:
+                    self._guard.check(message)
+            except EgressError:
+                return ()
+            return messages

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
-from edge_app.command_replies import Handler, acting, pausing
+from edge_app.changes import Changes, Unchanging
+from edge_app.command_replies import Handler, acting, pausing, replying
 from edge_app.commands import Commands
 from edge_app.config import AppConfig
 from edge_app.device_rig import shown_patterns
@@ -18,11 +19,12 @@ from edge_app.pause import Pause
 from edge_app.policy import Disclosed
 from edge_app.publisher import Publisher, WayOut
 from edge_app.results import Results
+from edge_app.slot_report import problems_of_slots, slots_told, update_of, without_progress
 from edge_app.vitals import Vitals, read_vitals
 from firmware.interfaces import Clock
 from firmware.rig import Rig
 from lsi.bundle import Bundle
-from lsi.command_documents import Command
+from lsi.command_documents import Command, Reply
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import LsiError
 from lsi.problems import ADVICE, Problem, problem_of
@@ -53,6 +55,7 @@ class Told:
     stream: str
     vitals: Callable[[], Vitals] = field(default=read_vitals)
     widened: Sequence[Widening] = ()
+    changes: Changes = field(default_factory=Unchanging)
 
 
 class Outlet:
@@ -83,6 +86,7 @@ class Outlet:
         self._health_sent_ns = clock.now_ns()
         self._calibration_patterns = shown_patterns(told.config.state)
         self._frame_bits: int | None = None
+        self._slots = told.changes.status()
 
     def greeting(self) -> Sequence[tuple[Kind, bytes]]:
         """What goes out after every connect, before "online"."""
@@ -92,7 +96,7 @@ class Outlet:
         return messages if current is None else [*messages, (Kind.ATTR, current)]
 
     def measured(self, frame_bits: int) -> None:
-        """Tell in ``info``, once for each start, how much a scan can hold."""
+        """Tell in ``info``, once for each bundle, how much a scan can hold."""
         if self._frame_bits is None:
             self._frame_bits = frame_bits
             self._publisher.publish(Kind.INFO, self._info().encode())
@@ -121,10 +125,17 @@ class Outlet:
             reply = self._commands.handle(message)
             if reply is not None:
                 self._publisher.reply(reply)
+        if self._told.changes.status() != self._slots:
+            self.tell_slots()
         if self._publisher.serve():
             self._tell_again()
         elif self._is_health_due():
             self._publish_health()
+
+    def change(self, told: Told, results: Results) -> None:
+        """Tell of another bundle from now on; what the one before had to tell is :meth:`close`'s."""
+        self._told, self._results = told, results
+        self._frame_bits = None
 
     def close(self) -> None:
         """End an open visit."""
@@ -140,13 +151,25 @@ class Outlet:
             Command.REBIRTH: acting(self._tell_again),
             Command.IDENTIFY: acting(_identify),
             Command.PAUSE: pausing(self._pause.begin),
+            Command.UPDATE: replying(self._install),
         }
         return {**self._publisher.handlers(), **own}
+
+    def _install(self) -> Reply:
+        return self._told.changes.install()
 
     def _tell_again(self) -> None:
         self._health_sent_ns = self._clock.now_ns()
         for kind, payload in self.greeting():
             self._publisher.publish(kind, payload)
+
+    def tell_slots(self) -> None:
+        """The retained topics and health, where slots or bundle have changed."""
+        before, self._slots = self._slots, self._told.changes.status()
+        self._publisher.publish(Kind.UPDATE, self._update().encode())
+        if without_progress(before) != without_progress(self._slots):
+            self._publisher.publish(Kind.INFO, self._info().encode())
+            self._publish_health()
 
     def _set_problem(self, error: LsiError | None) -> None:
         problems = frozenset() if error is None else frozenset({problem_of(error)})
@@ -174,7 +197,8 @@ class Outlet:
             problems=self._problems
             | _problems_of(way_out)
             | _problems_of_board(vitals)
-            | (frozenset({Problem.LEDGER}) if self._results.is_stuck() else frozenset()),
+            | (frozenset({Problem.LEDGER}) if self._results.is_stuck() else frozenset())
+            | problems_of_slots(self._slots),
             scans=self._scans,
             scans_failed=self._failed,
             reconnects=way_out.reconnects,
@@ -209,11 +233,11 @@ class Outlet:
             agg=self._results.agg_terms(),
             mask_patterns=MaskHistory(told.config.state).count,
             bits_per_frame=self._frame_bits,
+            slots=slots_told(manifest, self._slots),
         )
 
     def _update(self) -> UpdateState:
-        running = self._told.bundle.manifest.version
-        return UpdateState(running, running)
+        return update_of(self._told.bundle.manifest, self._slots)
 
 
 def disclosed_names(bundle: Bundle, policy: DisclosurePolicy) -> tuple[str, ...]:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from edge_app.command_parts import add_config
 from edge_app.config import AppConfig, load_config
+from edge_app.device_slots import open_slots
 from edge_app.policy import in_force
 from edge_app.policy_record import WIDEN, put_on_record, read_record, widen
 from edge_app.privacy_ledger import renewed
+from edge_app.slot_table import Standing
 from edge_app.wall_clock import SystemWallClock
 from lsi.bundle import read_bundle
 from lsi.disclosure import DisclosurePolicy, PayloadMode
-from lsi.errors import DisclosureError
+from lsi.errors import DisclosureError, SlotError
 
 
 def add_policy(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,7 +49,7 @@ def _policy(parsed: argparse.Namespace) -> int:
         print(f"  widened {each.ts} to {each.mode}")
     if not so_far.covers(config.policy):
         print(f"NOT ALLOWED YET: the service does not start. Try: {WIDEN}")
-    print(f"with the bundle  {_with_bundle(config.policy, config.bundle)}")
+    print(f"with the bundle  {_with_bundle(config.policy, _running(config))}")
     return 0
 
 
@@ -73,6 +75,16 @@ def _widen(config: AppConfig) -> int:
     else:
         print("Nothing to widen: it was allowed already.")
     return 0
+
+
+def _running(config: AppConfig) -> Path:
+    """The file of the bundle that runs: the active slot's, else the factory's."""
+    store = open_slots(config.state)
+    slot = store.table().slot_of(Standing.ACTIVE)
+    path = config.bundle if slot is None else store.path(slot)
+    if path is None:
+        raise SlotError("No bundle is active.", hint="lsi flash, or lsi-edge bundle install FILE")
+    return path
 
 
 def _with_bundle(policy: DisclosurePolicy, path: Path) -> str:

@@ -27,6 +27,7 @@ class WayOut:
     """How the way out is, for ``health`` and the watchdog.
 
     ``is_alive``: the connection does its rounds, or the outbox takes what cannot leave now.
+    ``acknowledged`` counts live messages that the broker has acknowledged since the start.
     """
 
     reconnects: int = 0
@@ -35,6 +36,7 @@ class WayOut:
     outbox: OutboxStatus | None = None
     highest: Mapping[str, int] | None = None
     certificate: CertificateState | None = None
+    acknowledged: int = 0
 
 
 class Publisher(Protocol):

@@ -8,17 +8,21 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
-from edge_app.admission import Terms, admit
+from edge_app.admission import Admitted, Terms
 from edge_app.certificate_watch import CertificateWatch
+from edge_app.changeover import Changeover, Rules
 from edge_app.command_parts import add_config, add_light, add_simulate, open_board
 from edge_app.config import AppConfig, load_config
 from edge_app.device_rig import KEY_NAME
+from edge_app.device_slots import open_slots, rules_of, running_bundle, starting_bundle
 from edge_app.egress import EgressGuard
 from edge_app.egress_rules import ResultTerms, SealedRule
 from edge_app.home_assistant import DeviceCard, Discovery, discovery
+from edge_app.inbox import take_in
 from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
 from edge_app.policy import in_force
@@ -27,14 +31,17 @@ from edge_app.provisioning import DeviceIdentity, complete
 from edge_app.publisher import PrintingPublisher, Publisher
 from edge_app.rig_lock import rig_lock
 from edge_app.service import Parts, Service, new_stream
+from edge_app.slot_store import SlotStore
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock, utc_if_synced
 from firmware.board import SIMULATED_BOARD, Board, find_board
 from firmware.clock import MonotonicClock
+from firmware.rig import Rig
 from lsi.bundle import Bundle
 from lsi.credentials import is_credential
 from lsi.disclosure import DisclosurePolicy, PayloadMode
 from lsi.errors import AppConfigError, ConfigError
+from lsi.status import Widening
 
 logger = logging.getLogger(__name__)
 
@@ -59,40 +66,69 @@ def _run(parsed: argparse.Namespace) -> int:
     widened = hold_to_record(config.state, config.policy)
     board = find_board(SIMULATED_BOARD if parsed.simulate else config.board)
     terms = Terms.of(config.trust, board, config.policy.mode, dt.datetime.now(dt.UTC).date())
-    admitted = admit(config.bundle, terms)
     stream = new_stream()
     parsed.log_fields.device, parsed.log_fields.stream = config.device_id, stream
-    policy = in_force(config.policy, admitted.bundle)
-    results = ResultTerms.of(
-        policy, admitted.bundle, stream, _sealed(config, policy, admitted.bundle, stream)
-    )
     stop = _stop_on_signal()
     with _simulation_lock(board, config, parsed), open_board(board, config.state, parsed.light) as rig:
-        publisher: Publisher = (
-            PrintingPublisher(EgressGuard(config.device_id, results), sys.stdout)
-            if parsed.print
-            else _uplink(config, board, admitted.bundle, results)
-        )
-        notifier = Notifier.from_environment(os.environ)
-        watchdog = watchdog_for(
-            os.environ,
-            notifier,
-            MonotonicClock(),
-            scan_interval_s=config.interval_s,
-            way_out_is_alive=lambda: publisher.way_out().is_alive,
-        )
-        parts = Parts(
-            rig,
-            admitted.bundle,
-            admitted.encoder,
-            publisher,
-            stream=stream,
-            notifier=notifier,
-            watchdog=watchdog,
-            widened=widened,
-        )
+        device = _Device(config, board, rig, stream, widened)
+        slots = open_slots(config.state), rules_of(config, terms)
+        parts = _printing(device, *slots) if parsed.print else _publishing(device, *slots)
         Service(config, parts).run(stop, parsed.scans)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """What the parts of one start have in common."""
+
+    config: AppConfig
+    board: Board
+    rig: Rig
+    stream: str
+    widened: Sequence[Widening]
+
+
+def _printing(device: _Device, store: SlotStore, rules: Rules) -> Parts:
+    """Writes what would leave; the slots are only read."""
+    admitted = running_bundle(store, rules)
+    guard = EgressGuard(device.config.device_id, _terms(device, admitted.bundle))
+    return _parts(device, admitted, PrintingPublisher(guard, sys.stdout))
+
+
+def _publishing(device: _Device, store: SlotStore, rules: Rules) -> Parts:
+    take_in(device.config.state, store, rules)
+    origin = starting_bundle(store, rules)
+    uplink = _uplink(device, origin.admitted.bundle)
+    changes = Changeover(
+        store, origin, rules, clock=MonotonicClock(), acknowledged=lambda: uplink.acknowledged
+    )
+
+    def go_over(bundle: Bundle, act: Callable[[], None]) -> None:
+        wanted = _announcement(device, bundle, certificate=uplink.has_certificate)
+        uplink.change(_terms(device, bundle), wanted, act)
+
+    return replace(_parts(device, origin.admitted, uplink), changes=changes, go_over=go_over)
+
+
+def _parts(device: _Device, admitted: Admitted, publisher: Publisher) -> Parts:
+    notifier = Notifier.from_environment(os.environ)
+    watchdog = watchdog_for(
+        os.environ,
+        notifier,
+        MonotonicClock(),
+        scan_interval_s=device.config.interval_s,
+        way_out_is_alive=lambda: publisher.way_out().is_alive,
+    )
+    return Parts(
+        device.rig,
+        admitted.bundle,
+        admitted.encoder,
+        publisher,
+        stream=device.stream,
+        notifier=notifier,
+        watchdog=watchdog,
+        widened=device.widened,
+    )
 
 
 @contextlib.contextmanager
@@ -131,11 +167,19 @@ def _sealed(config: AppConfig, policy: DisclosurePolicy, bundle: Bundle, stream:
     return SealedLatents(config.device_id, stream, bundle.manifest.short_id, host, key)
 
 
-def _uplink(config: AppConfig, board: Board, bundle: Bundle, results: ResultTerms) -> Uplink:
-    clock = MonotonicClock()
+def _terms(device: _Device, bundle: Bundle) -> ResultTerms:
+    """What may be told of a scene while ``bundle`` runs."""
+    policy = in_force(device.config.policy, bundle)
+    sealed = _sealed(device.config, policy, bundle, device.stream)
+    return ResultTerms.of(policy, bundle, device.stream, sealed)
+
+
+def _uplink(device: _Device, bundle: Bundle) -> Uplink:
+    config, clock = device.config, MonotonicClock()
     certificate = _certificate_watch(config)
-    outbox = open_outbox(config, results.stream, clock=clock, wall_clock=SystemWallClock())
-    wanted = _announcement(config, board, bundle, certificate=certificate is not None)
+    outbox = open_outbox(config, device.stream, clock=clock, wall_clock=SystemWallClock())
+    wanted = _announcement(device, bundle, certificate=certificate is not None)
+    results = _terms(device, bundle)
     return Uplink(config, outbox, wanted, results=results, clock=clock, certificate=certificate)
 
 
@@ -152,8 +196,9 @@ def _certificate_watch(config: AppConfig) -> CertificateWatch | None:
     return CertificateWatch(identity, utc_if_synced)
 
 
-def _announcement(config: AppConfig, board: Board, bundle: Bundle, *, certificate: bool) -> Discovery | None:
+def _announcement(device: _Device, bundle: Bundle, *, certificate: bool) -> Discovery | None:
     """What Home Assistant is told: the attributes that leave, and no other."""
+    config = device.config
     settings = config.home_assistant
     if not settings.enabled:
         return None
@@ -163,7 +208,7 @@ def _announcement(config: AppConfig, board: Board, bundle: Bundle, *, certificat
         "LSI single-pixel",
         bundle.manifest.d,
         version("lsi-edge"),
-        board.name,
+        device.board.name,
     )
     policy = in_force(config.policy, bundle)
     return discovery(

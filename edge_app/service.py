@@ -4,12 +4,13 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from edge_app.admission import check_compatible
+from edge_app.admission import Admitted, check_compatible
+from edge_app.changes import Changes, Unchanging
 from edge_app.config import AppConfig
 from edge_app.encoder import Encoder
 from edge_app.notify import Notifier, Watchdog
@@ -17,6 +18,7 @@ from edge_app.outlet import Outlet, Told, disclosed_names
 from edge_app.pause import Pause
 from edge_app.policy import ScanStamp, disclose, in_force
 from edge_app.publisher import Publisher
+from edge_app.results import Results
 from edge_app.results_choice import results_of
 from edge_app.wall_clock import SystemWallClock, WallClock
 from firmware.clock import MonotonicClock
@@ -60,6 +62,8 @@ class Parts:
     notifier: Notifier = field(default_factory=lambda: Notifier(None))
     watchdog: Watchdog | None = None
     widened: Sequence[Widening] = ()
+    changes: Changes = field(default_factory=Unchanging)
+    go_over: Callable[[Bundle, Callable[[], None]], None] = lambda _, act: act()
 
 
 class Service:
@@ -71,9 +75,24 @@ class Service:
         self._parts = parts
         self._policy: DisclosurePolicy = in_force(config.policy, parts.bundle)
         self._pause = Pause(parts.clock)
-        told = Told(config, parts.bundle, parts.rig, self._policy, parts.stream, widened=parts.widened)
-        results = results_of(
-            config,
+        self._outlet = Outlet(self._told(), self._results(), parts.publisher, parts.clock, self._pause)
+
+    def _told(self) -> Told:
+        parts = self._parts
+        return Told(
+            self._config,
+            parts.bundle,
+            parts.rig,
+            self._policy,
+            parts.stream,
+            widened=parts.widened,
+            changes=parts.changes,
+        )
+
+    def _results(self) -> Results:
+        parts = self._parts
+        return results_of(
+            self._config,
             parts.bundle,
             self._policy,
             parts.publisher,
@@ -81,7 +100,6 @@ class Service:
             clock=parts.clock,
             wall_clock=parts.wall_clock,
         )
-        self._outlet = Outlet(told, results, parts.publisher, parts.clock, self._pause)
 
     @property
     def stream(self) -> str:
@@ -102,6 +120,7 @@ class Service:
         with contextlib.ExitStack() as ending:  # each of them, whatever the others raise
             ending.callback(self._parts.notifier.close)
             ending.callback(self._parts.publisher.close)
+            ending.callback(self._parts.changes.close)
             ending.callback(self._outlet.close)
             ending.callback(self._parts.notifier.stopping)
             self._parts.publisher.open(self._outlet.greeting)
@@ -116,6 +135,10 @@ class Service:
         handled = worker.submit(self._outlet.serve)
         made = 0
         while made != max_scans and self._parts.rig.next_scene():
+            change = self._parts.changes.due(self._parts.rig)
+            if change is not None:
+                handled.result()  # it was made with the masks and the encoder of before
+                self._go_over(change)
             started_ns = self._parts.clock.now_ns()
             made += 1
             outcome = self._scan()
@@ -125,6 +148,18 @@ class Service:
                 break
         handled.result()
         return made
+
+    def _go_over(self, change: Admitted) -> None:
+        """Measure with another bundle from the next scan on, which loads its masks."""
+        check_compatible(change.bundle.manifest, self._parts.rig.board.provides)
+        self._outlet.close()
+        self._parts = replace(self._parts, bundle=change.bundle, encoder=change.encoder)
+        self._policy = in_force(self._config.policy, change.bundle)
+        self._log_start()
+        results = self._results()
+        self._parts.go_over(change.bundle, lambda: self._outlet.change(self._told(), results))
+        self._outlet.tell_slots()
+        self._parts.changes.entered()
 
     @property
     def _interval_ns(self) -> int:
@@ -165,6 +200,7 @@ class Service:
             self._outlet.measured(frame_bits(*outcome))
         except (ScanError, RigError) as error:
             self._outlet.miss(seq, error)
+            self._parts.changes.missed(error)
             self._prove_inference()
         else:
             self._publish(seq, measurement)
@@ -182,6 +218,7 @@ class Service:
     def _publish(self, seq: int, measurement: Measurement) -> None:
         started_ns = self._parts.clock.now_ns()
         logits = self._parts.encoder.encode(measurement)
+        self._parts.changes.inferred()
         if self._parts.watchdog is not None:
             self._parts.watchdog.inferred()
         stamp = self._stamp(seq, measurement, self._parts.clock.now_ns() - started_ns)

@@ -29,7 +29,7 @@ def _shown(config: AppConfig) -> dict[str, object]:
     return {
         "device_id": config.device_id,
         "board": config.board,
-        "bundle": str(config.bundle),
+        "bundle": None if config.bundle is None else str(config.bundle),
         "state": str(config.state),
         "mqtt": {
             "host": config.broker.host,

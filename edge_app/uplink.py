@@ -27,6 +27,7 @@ from lsi.topics import ROOT, Availability, Kind
 from lsi.units import NS_PER_S
 from transport.broker import LinkState, Message, MessageProperties, Session
 from transport.link_events import LinkEvents
+from transport.outgoing import Outcome, Settled
 from transport.renewal import Renewal
 
 OUTBOX: Final = Path("outbox/outbox.db")
@@ -66,14 +67,13 @@ class Uplink:
         self._clock = clock
         self._certificate = certificate
         self._certificate_due_ns = clock.now_ns()
-        announced, retained = Announced(config.state / ANNOUNCED), retained_topics(config.device_id)
-        earlier = announced.manifest
-        clearable = retained | earlier.retained | earlier.stale
-        announcements = Announcements(wanted, earlier, results.names, clearable)
-        self._guard = EgressGuard(config.device_id, results, announcements)
-        self._announcer = Announcer(announced, wanted, retained, clock=clock)
+        self._announced = Announced(config.state / ANNOUNCED)
+        self._guard = EgressGuard(config.device_id, results, self._announcements(results, wanted))
+        retained = retained_topics(config.device_id)
+        self._announcer = Announcer(self._announced, wanted, retained, clock=clock)
         self._inbox: queue.Queue[Message] = queue.Queue(MAX_WAITING_COMMANDS)
         self._greeting: Greeting = tuple
+        self._acknowledged = 0
         self._link = GuardedLink(
             config.broker,
             self._guard,
@@ -93,7 +93,20 @@ class Uplink:
 
     def publish(self, kind: Kind, payload: bytes) -> bool:
         """Send live state now, or return ``False``; see ``Publisher``."""
-        return self._link.publish(message_of(self._device_id, kind, payload))
+        message = message_of(self._device_id, kind, payload)
+        # QoS 0 counts as accepted when it is written: it proves nothing about the broker.
+        return self._link.publish(message, self._settled if message.qos > 0 else None)
+
+    def change(self, results: ResultTerms, wanted: Discovery | None, act: Callable[[], None]) -> None:
+        """Let out what another bundle tells, from now on, and announce it; ``act`` makes it tell that.
+
+        No greeting is said meanwhile: it would be of both.
+        """
+        announcements = self._announcements(results, wanted)
+        with self._link.silence():
+            self._guard.change(results, announcements)
+            act()
+        self._announcer.change(wanted)
 
     def record(self, kind: Kind, payload_of: Callable[[int], bytes]) -> None:
         """Keep a record until the broker has it; see ``Publisher``."""
@@ -133,13 +146,35 @@ class Uplink:
         watch = self._certificate
         certificate = None if watch is None else CertificateState(watch.expires, watch.refusal is not None)
         highest = self._outbox.highest()
-        return WayOut(link.reconnects, link.is_in_conflict, is_alive, status, highest, certificate)
+        return WayOut(
+            link.reconnects, link.is_in_conflict, is_alive, status, highest, certificate, self._acknowledged
+        )
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether ``health`` tells when a client certificate ends."""
+        return self._certificate is not None
+
+    @property
+    def acknowledged(self) -> int:
+        """Live messages of QoS 1 that the broker has acknowledged since the start."""
+        return self._acknowledged
 
     def close(self) -> None:
         """Say "offline" and disconnect; what the broker does not have stays in the outbox."""
         self._drain.stop()
         self._link.stop()
         self._outbox.close()
+
+    def _announcements(self, results: ResultTerms, wanted: Discovery | None) -> Announcements:
+        """What may be announced: ``wanted``, and taking back what was announced before."""
+        earlier = self._announced.manifest
+        clearable = retained_topics(self._device_id) | earlier.retained | earlier.stale
+        return Announcements(wanted, earlier, results.names, clearable)
+
+    def _settled(self, outcome: Outcome) -> None:
+        if outcome.settled is Settled.ACCEPTED:
+            self._acknowledged += 1
 
     def _greet(self) -> Sequence[Message]:
         # "online" goes last: who reads it finds everything else already there.

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     TOO_OFTEN = "too_often"
     NOT_AVAILABLE = "not_available"
     NOTHING_STAGED = "nothing_staged"
+    WIDER_POLICY = "wider_policy"
     BUSY = "busy"
     FAILED = "failed"
 

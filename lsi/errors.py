@@ -257,3 +257,33 @@ class DataError(LsiError, ValueError):
     """A data file that does not have the expected layout."""
 
     exit_code = 20
+
+
+class SlotError(LsiError):
+    """The slots for installed bundles cannot do what is asked."""
+
+    exit_code = 50
+
+
+class DowngradeError(BundleError):
+    """A bundle with a lower ``security_epoch`` than one that ran here."""
+
+    exit_code = 51
+
+
+class ExpiredBundleError(BundleError):
+    """A bundle that is installed after its last day."""
+
+    exit_code = 52
+
+
+class TrialFailedError(LsiError):
+    """A bundle did not pass its trial; the device runs the one before."""
+
+    exit_code = 53
+
+
+class FlashError(LsiError):
+    """A device that could not be reached or did not do what it was asked."""
+
+    exit_code = 54

@@ -36,6 +36,7 @@ class Problem(StrEnum):
     LEDGER = "ledger"
     POWER = "power"
     HOT = "hot"
+    BUNDLE_ROLLBACK = "bundle_rollback"
 
 
 ADVICE: Final = {
@@ -55,6 +56,7 @@ ADVICE: Final = {
     Problem.POWER: "a power supply and a cable that hold 5 V under load.",
     Problem.HOT: "cool the board: a heat sink, air, or a cooler place.",
     Problem.LEDGER: "read the log of the device: without its ledger of epsilon no window is told.",
+    Problem.BUNDLE_ROLLBACK: "lsi-edge bundle list says why; install another bundle.",
     Problem.OUTBOX: "free the disk of the device, or mount it writable; records are lost until then.",
 }
 """What to try, for each problem."""

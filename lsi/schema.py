@@ -127,6 +127,7 @@ _HINTS: Final = {
     "site-policy": "docs/reference/policy.md.",
     "privacy-ledger": "'sudo lsi-edge policy --new-ledger'; info tells everybody of it.",
     "policy-record": "'sudo lsi-edge policy --widen' writes it anew.",
+    "flash-devices": "docs/how-to/flash-a-device.md.",
 }
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from lsi.disclosure import PayloadMode
 from lsi.problems import Problem
+from lsi.rollback import ROLLBACK_TEXT, RollbackReason
 from lsi.schema import (
     ATTR_SCHEMA_ID,
     HEALTH_SCHEMA_ID,
@@ -31,6 +33,70 @@ class AggTerms:
     epsilon: float
     releases: int
     spent: float
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackTold:
+    """The bundle that the device went back from, and why."""
+
+    name: str
+    version: str
+    bundle_id: str
+    reason: RollbackReason
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsTold:
+    """What the device's slots say about the running bundle.
+
+    ``highest_epoch`` is the highest ``security_epoch`` that was committed here; ``downgrades`` counts
+    how often root allowed a lower one.
+    """
+
+    is_trial: bool
+    security_epoch: int
+    highest_epoch: int
+    downgrades: int
+    rollback: RollbackTold | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """As ``info`` carries it."""
+        document: dict[str, Any] = {
+            "trial": self.is_trial,
+            "security_epoch": self.security_epoch,
+            "highest_epoch": self.highest_epoch,
+            "downgrades": self.downgrades,
+        }
+        if self.rollback is not None:
+            document["rollback"] = {
+                "bundle": _bundle_document(
+                    self.rollback.name, self.rollback.version, self.rollback.bundle_id
+                ),
+                "reason": self.rollback.reason,
+                "text": ROLLBACK_TEXT[self.rollback.reason],
+            }
+        return document
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "SlotsTold":
+        """Read what :meth:`to_document` wrote and the schema let pass."""
+        told = document.get("rollback")
+        rollback = None
+        if told is not None:
+            bundle = told["bundle"]
+            reason = RollbackReason(told["reason"])
+            rollback = RollbackTold(bundle["name"], bundle["version"], bundle["id"], reason)
+        return cls(
+            is_trial=document["trial"],
+            security_epoch=document["security_epoch"],
+            highest_epoch=document["highest_epoch"],
+            downgrades=document["downgrades"],
+            rollback=rollback,
+        )
+
+
+def _bundle_document(name: str, version: str, bundle_id: str) -> dict[str, str]:
+    return {"name": name, "version": version, "id": bundle_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +128,7 @@ class InfoPayload:
     agg: AggTerms | None = None
     mask_patterns: int = 0
     bits_per_frame: int | None = None
+    slots: SlotsTold | None = None
 
     def encode(self) -> bytes:
         """Compact UTF-8 JSON that fits schema ``info``."""
@@ -76,7 +143,7 @@ class InfoPayload:
             "policy": self.policy,
             "attributes": list(self.attributes),
             "d": self.d,
-            "bundle": {"name": self.bundle_name, "version": self.bundle_version, "id": self.bundle_id},
+            "bundle": _bundle_document(self.bundle_name, self.bundle_version, self.bundle_id),
             "calibration_patterns": self.calibration_patterns,
             "mask_patterns": self.mask_patterns,
             "widened": [{"ts": each.ts, "mode": each.mode} for each in self.widened],
@@ -86,6 +153,8 @@ class InfoPayload:
             document["agg"] = asdict(self.agg)
         if self.bits_per_frame is not None:
             document["bits_per_frame"] = self.bits_per_frame
+        if self.slots is not None:
+            document["slots"] = self.slots.to_document()
         return encode_document(document)
 
     @classmethod
@@ -116,6 +185,7 @@ class InfoPayload:
             agg=AggTerms(**document["agg"]) if "agg" in document else None,
             mask_patterns=document.get("mask_patterns", 0),
             bits_per_frame=document.get("bits_per_frame"),
+            slots=SlotsTold.of(document["slots"]) if "slots" in document else None,
         )
 
 

@@ -123,10 +123,13 @@ class MqttLink:
         self._expect_within(CONNECT_BOUND_S)
         self._thread.start()
 
-    def publish(self, message: Message) -> bool:
-        """Hand ``message`` to the broker; ``False`` when it is not there. Nothing is kept for later."""
+    def publish(self, message: Message, on_settled: OnSettled | None = None) -> bool:
+        """Hand ``message`` to the broker; ``False`` when it is not there. Nothing is kept for later.
+
+        ``on_settled`` is called as for :meth:`send`.
+        """
         connection = self._connection
-        return connection is not None and connection.offer(Delivery(message), LIVE_ROOM)
+        return connection is not None and connection.offer(Delivery(message, on_settled), LIVE_ROOM)
 
     def send(self, message: Message, on_settled: OnSettled) -> bool:
         """Hand ``message`` to the broker and tell what became of it.

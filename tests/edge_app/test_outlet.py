@@ -46,8 +46,8 @@ class Desk:
         self.vitals = Vitals()
         bundle = parse_bundle(small_bundle(), "small")
         config = replace(CONFIG, every_scan=every_scan, state=state)
-        told = Told(config, bundle, open_rig(BOARD), DisclosurePolicy(), STREAM, lambda: self.vitals)
-        results = results_of(
+        self.told = Told(config, bundle, open_rig(BOARD), DisclosurePolicy(), STREAM, lambda: self.vitals)
+        self.results = results_of(
             config,
             bundle,
             DisclosurePolicy(),
@@ -56,7 +56,7 @@ class Desk:
             clock=self.clock,
             wall_clock=SystemWallClock(),
         )
-        self.outlet = Outlet(told, results, self.publisher, self.clock, self.pause)
+        self.outlet = Outlet(self.told, self.results, self.publisher, self.clock, self.pause)
         self._seq = 0
 
     def scan(self, *, face: bool = True, smiling: bool | None = True) -> bool:
@@ -263,3 +263,16 @@ def test_a_command_that_nobody_can_carry_out_is_refused() -> None:
     assert isinstance(desk.ask(Command.UPDATE, b"INSTALL").reply, Refused)
     replay = b'{"stream":"0123456789abcdef","from":1,"to":2}'
     assert isinstance(desk.ask(Command.REPLAY, replay).reply, Refused)
+
+
+def test_what_a_scan_can_tell_is_told_once_for_each_bundle() -> None:
+    desk = Desk()
+    told: list[int | None] = []
+    for bits in (700, 650):
+        desk.outlet.measured(bits)
+        told.append(InfoPayload.decode(desk.publisher.of(Kind.INFO)[-1]).bits_per_frame)
+    desk.outlet.change(desk.told, desk.results)
+    desk.outlet.measured(650)
+    told.append(InfoPayload.decode(desk.publisher.of(Kind.INFO)[-1]).bits_per_frame)
+    assert told == [700, 700, 650]
+    assert len(desk.publisher.of(Kind.INFO)) == 2
