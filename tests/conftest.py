@@ -1,5 +1,6 @@
 """Rules for every test: no thread is left behind, and what needs a broker says so."""
 
+import logging
 import shutil
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,17 @@ def _no_thread_is_left_behind() -> Iterator[None]:
     yield
     left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
     assert left == []
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_as_it_was() -> Iterator[None]:
+    """A command sets up logging for its whole process, which here is that of many tests."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    for handler in [each for each in root.handlers if each not in handlers]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from edge_app.slot_files import DiskFiles
 from edge_app.slot_table import Happened, Held, SlotName, Standing
 from edge_app.trial import PATIENCE_NS
 from lsi.attributes import ATTR_LITE
+from lsi.bundle import open_archive, write_bundle
 from lsi.command_documents import Accepted, Reason, Refused
 from lsi.disclosure import DisclosurePolicy, PayloadMode
 from lsi.errors import SlotError
@@ -21,6 +22,7 @@ from lsi.problems import Problem
 from lsi.rollback import RollbackReason
 from lsi.units import NS_PER_S
 from lsi.update_state import UpdateState
+from tests.bundles import small_manifest
 from tests.edge_app.slot_bench import NEW, OLD, SlotBench, small
 from tests.edge_app.test_service import BLACK, BRIGHT, GLARE
 
@@ -217,11 +219,9 @@ def test_a_bundle_that_lets_out_more_needs_somebody_at_the_device(tmp_path: Path
 
 
 def test_a_wider_mode_is_wider_too_where_the_device_allows_it(tmp_path: Path) -> None:
-    from lsi.bundle import open_archive, write_bundle  # noqa: PLC0415 - for this forgery alone
-    from tests.bundles import small_manifest  # noqa: PLC0415
-
-    file = open_archive(NEW, Path("x"))
-    wider = write_bundle(small_manifest(file.files, version="1.1.0", mode="attr"), file.files)
+    policy_file = canonical_json({"attributes": ["Smiling", "Eyeglasses"], "mode": "attr"})
+    files = {**open_archive(NEW, Path("x")).files, "policy.json": policy_file}
+    wider = write_bundle(small_manifest(files, version="1.1.0", mode="attr"), files)
     bench = SlotBench(tmp_path)
     policy = DisclosurePolicy(ATTR_LITE, PayloadMode.ATTR)
     bench.rules = replace(bench.rules, policy=policy)
