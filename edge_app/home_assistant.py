@@ -42,7 +42,7 @@ _YES_NO: Final = "{{ {true:'ON',false:'OFF'}.get(%s,'None') }}"
 """``None`` makes an entity "unknown": neither a missing nor a null value is a "no"."""
 _ATTRIBUTES: Final = "(value_json.a|default({},true))"
 _NUMBER: Final = "{{ (value_json.%s|default({},true)).%s|default('None') }}"
-_COUNT: Final = "{{ value_json.n|default('None',true) }}"
+_COUNT: Final = "{{ value_json.n|default('None') }}"
 _PROBLEM: Final = (
     "{% set p = value_json.problem|default(none) %}{{ 'None' if p is none else 'ON' if p else 'OFF' }}"
 )

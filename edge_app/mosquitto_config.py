@@ -76,7 +76,7 @@ class Access:
 
 ACCESS: Final[Mapping[Role, Access]] = MappingProxyType(
     {
-        Role.HOME_ASSISTANT: Access(("availability", "attr", "health", "update"), ("cmd/update",)),
+        Role.HOME_ASSISTANT: Access(("availability", "attr", "agg", "health", "update"), ("cmd/update",)),
         Role.DECODER: Access(("latent",)),
         Role.SINK: Access(
             ("availability", "info", "attr", "event", "agg", "health", "ack/replay"), ("cmd/replay",)

@@ -39,6 +39,8 @@ def _shown(config: AppConfig) -> dict[str, object]:
         },
         "scan": {"interval_s": config.interval_s},
         "policy": {"mode": config.policy.mode, "attributes": sorted(config.policy.allowed)},
+        "agg": {"window_s": config.agg.window_s, "epsilon": float(config.agg.epsilon)},
+        "latent": {"host_key": None if config.host_key is None else str(config.host_key)},
         "trust": {
             "keys": [str(path) for path in config.trust.keys],
             "allow_unsigned": config.trust.allow_unsigned,

@@ -42,11 +42,14 @@ PROBLEM: Final = re.compile(
     r"\{\{ 'None' if p is none else 'ON' if p else 'OFF' \}\}"
 )
 VALUE: Final = re.compile(r"\{\{ \(value_json\.\w+\|default\(\{\},true\)\)\.\w+\|default\('None'\) \}\}")
-TEMPLATES: Final = (YES_NO, PROBLEM, VALUE)
+COUNT: Final = re.compile(r"\{\{ value_json\.n\|default\('None'\) \}\}")
+"""Of mode agg. Not seen by a core yet; rendered below as core renders it."""
+TEMPLATES: Final = (YES_NO, PROBLEM, VALUE, COUNT)
 
 HOSTILE: Final[Sequence[Any]] = (
     {}, [], {"a": None, "face": None, "problem": None, "outbox": None, "infer_ms": None, "certificate": None},
     {"a": [], "outbox": [], "infer_ms": "x", "certificate": 1}, {"a": {}, "outbox": {}, "infer_ms": {}},
+    {"n": None},
 )  # fmt: skip
 """Documents without a value: each template must give ``None`` for each, and touch nothing undefined."""
 

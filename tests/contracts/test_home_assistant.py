@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from edge_app.home_assistant import discovery
 from lsi.attributes import ATTR_LITE
+from lsi.errors import PayloadError
 from lsi.problems import Problem
+from lsi.schema import check
 from lsi.status import HealthPayload
 from lsi.update_state import UpdateState
 from tests.contracts.home_assistant_rules import (
@@ -40,6 +42,14 @@ def test_every_message_of_ours_keeps_every_rule(
 ) -> None:
     ours = discovery(card(name=name), names, certificate=certificate, heartbeat_s=heartbeat_s)
     assert discovery_faults(ours.topic, ours.payload) == []
+
+
+@pytest.mark.parametrize("certificate", [True, False])
+def test_a_sensor_that_counts_announces_visits_and_nothing_of_anybody(certificate: bool) -> None:
+    ours = discovery(card(), ATTR_LITE_NAMES, certificate=certificate, counted=True)
+    assert discovery_faults(ours.topic, ours.payload) == []
+    check(json.loads(ours.payload), "discovery", error=PayloadError, source="discovery")
+    assert set(ours.components) - {"certificate"} == {"visits", "problem", "backlog", "latency", "bundle"}
 
 
 def test_every_name_of_an_attribute_keeps_every_rule() -> None:

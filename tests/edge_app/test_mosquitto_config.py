@@ -40,7 +40,7 @@ MATRIX = {
     "lsi/v1/hall1/update": ("hall1", "homeassistant"),
     "lsi/v1/hall1/attr": ("hall1", "homeassistant sink"),
     "lsi/v1/hall1/event": ("hall1", "sink"),
-    "lsi/v1/hall1/agg": ("hall1", "sink"),
+    "lsi/v1/hall1/agg": ("hall1", "homeassistant sink"),
     "lsi/v1/hall1/latent": ("hall1", "decoder"),
     "lsi/v1/hall1/health": ("hall1", "homeassistant sink"),
     "lsi/v1/hall1/ack/replay": ("hall1", "sink"),
