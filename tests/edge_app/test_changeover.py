@@ -220,8 +220,9 @@ def test_a_wider_mode_is_wider_too_where_the_device_allows_it(tmp_path: Path) ->
     from lsi.bundle import open_archive, write_bundle  # noqa: PLC0415 - for this forgery alone
     from tests.bundles import small_manifest  # noqa: PLC0415
 
-    file = open_archive(NEW, Path("x"))
-    wider = write_bundle(small_manifest(file.files, version="1.1.0", mode="attr"), file.files)
+    policy_file = canonical_json({"mode": "attr", "attributes": ["Smiling", "Eyeglasses"]})
+    files = {**open_archive(NEW, Path("x")).files, "policy.json": policy_file}
+    wider = write_bundle(small_manifest(files, version="1.1.0", mode="attr"), files)
     bench = SlotBench(tmp_path)
     policy = DisclosurePolicy(ATTR_LITE, PayloadMode.ATTR)
     bench.rules = replace(bench.rules, policy=policy)
