@@ -133,13 +133,14 @@ def _today() -> dt.date:
 
 def _power_cuts(shelf: _Shelf) -> list[Figure]:
     check = cache(lambda content: admit_content(shelf.terms, content, Path("slot.lsib")))
-    tried, wrong = Counter[str](), 0
+    tried, wrong, operations = Counter[str](), 0, set()
     for scenario in scenarios(shelf.old, shelf.new, shelf.newest):
         for point in sweep(scenario, check):
             tried[point.operation.split()[1]] += 1
             wrong += bool(point.wrong)
+            operations.add((point.scenario, point.operation))
     points = tried.total()
-    beside = {operation: float(count) for operation, count in sorted(tried.items())}
+    beside = {"operations": float(len(operations)), **{each: float(tried[each]) for each in sorted(tried)}}
     return [
         Figure(
             "power_cut_points_tried", points, "points", f">= {GOAL_POINTS}", points >= GOAL_POINTS, beside
