@@ -114,7 +114,7 @@ def test_it_is_not_committed_before_twenty_inferences(tmp_path: Path) -> None:
     bench.store.activate(offline_ok=False)
     bench.run(trial.INFERENCES)  # the last one is not judged any more
     assert bench.held(Standing.TRIAL).tries_left == 3  # a stop in good order is no try
-    bench.run(trial.INFERENCES + 1)
+    bench.run(trial.INFERENCES + 2)  # the worker may be a scan behind
     assert trial.INFERENCES == 20
     assert bench.held(Standing.ACTIVE).version == "1.1.0"
 
