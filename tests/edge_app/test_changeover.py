@@ -2,29 +2,33 @@
 
 import errno
 import logging
+import threading
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge_app import trial
-from edge_app.changeover import BROKEN_NS, RETRY_NS
+from edge_app.admission import Admitted
+from edge_app.changeover import BROKEN_NS, RETRY_NS, Changeover
 from edge_app.slot_files import DiskFiles
 from edge_app.slot_table import Happened, Held, SlotName, Standing
 from edge_app.trial import PATIENCE_NS
-from lsi.attributes import ATTR_LITE
-from lsi.bundle import open_archive, write_bundle
+from lsi.attributes import ATTR_LITE, AttributeLogits
+from lsi.bundle import Bundle, open_archive, write_bundle
 from lsi.command_documents import Accepted, Reason, Refused
 from lsi.disclosure import DisclosurePolicy, PayloadMode
 from lsi.errors import SlotError
 from lsi.manifest import canonical_json
+from lsi.measurement import Measurement
 from lsi.problems import Problem
 from lsi.rollback import RollbackReason
 from lsi.units import NS_PER_S
 from lsi.update_state import UpdateState
 from tests.bundles import small_manifest
-from tests.edge_app.slot_bench import NEW, OLD, SlotBench, small
-from tests.edge_app.test_service import BLACK, BRIGHT, GLARE
+from tests.edge_app.slot_bench import NEW, OLD, SlotBench, admit_small, small
+from tests.edge_app.test_service import BLACK, BRIGHT, GLARE, FixedEncoder
 
 PATIENCE_S = PATIENCE_NS // NS_PER_S
 FEW = 6
@@ -52,6 +56,41 @@ def test_a_staged_bundle_is_tried_on_command_and_kept(tmp_path: Path) -> None:
     assert changed <= 6
 
 
+def test_a_scan_is_told_under_the_bundle_that_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is still at a scan of the old bundle when the new one is about to be entered."""
+    is_entered, encoded, original = threading.Event(), Counter[str](), Changeover.entered
+
+    class Slow(FixedEncoder):
+        def __init__(self, version: str, bundle: Bundle) -> None:
+            super().__init__(bundle)
+            self.version = version
+
+        def encode(self, measurement: Measurement) -> AttributeLogits:
+            encoded[self.version] += 1
+            if self.version == "1.0.0" and bench.table.slot_of(Standing.TRIAL):
+                is_entered.wait(1.0)
+            return super().encode(measurement)
+
+    def admit(content: bytes, path: Path) -> Admitted:
+        bundle = admit_small(content, path).bundle
+        return Admitted(bundle, Slow(bundle.manifest.version, bundle))  # type: ignore[arg-type] # of tests
+
+    def entered(changes: Changeover) -> None:
+        original(changes)
+        is_entered.set()
+
+    monkeypatch.setattr(Changeover, "entered", entered)
+    bench = SlotBench(tmp_path, None)
+    bench.commit(OLD)
+    bench.rules = replace(bench.rules, admit=admit)
+    bench.put(NEW)
+    bench.run(12, {1: bench.command})
+    assert encoded == Counter(bench.versions)
+    assert len(encoded) == 2
+
+
 def test_home_assistant_sees_what_is_staged_how_far_it_is_and_what_is_installed(tmp_path: Path) -> None:
     bench = SlotBench(tmp_path)
     bench.run(2)
@@ -75,7 +114,7 @@ def test_it_is_not_committed_before_twenty_inferences(tmp_path: Path) -> None:
     bench.store.activate(offline_ok=False)
     bench.run(trial.INFERENCES)  # the last one is not judged any more
     assert bench.held(Standing.TRIAL).tries_left == 3  # a stop in good order is no try
-    bench.run(trial.INFERENCES + 1)
+    bench.run(trial.INFERENCES + 2)  # the worker may be a scan behind
     assert trial.INFERENCES == 20
     assert bench.held(Standing.ACTIVE).version == "1.1.0"
 
@@ -219,7 +258,7 @@ def test_a_bundle_that_lets_out_more_needs_somebody_at_the_device(tmp_path: Path
 
 
 def test_a_wider_mode_is_wider_too_where_the_device_allows_it(tmp_path: Path) -> None:
-    policy_file = canonical_json({"attributes": ["Smiling", "Eyeglasses"], "mode": "attr"})
+    policy_file = canonical_json({"mode": "attr", "attributes": ["Smiling", "Eyeglasses"]})
     files = {**open_archive(NEW, Path("x")).files, "policy.json": policy_file}
     wider = write_bundle(small_manifest(files, version="1.1.0", mode="attr"), files)
     bench = SlotBench(tmp_path)

@@ -95,6 +95,18 @@ def test_a_card_gets_the_bundle_into_the_inbox_of_its_device(tmp_path: Path) -> 
     assert [each.name for each in path.parent.iterdir()] == ["mine.lsib"]
 
 
+def test_a_card_can_be_pulled_as_soon_as_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card, synced, fsync = card_in(tmp_path), list[int](), os.fsync
+
+    def recording(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recording)
+    path = put_on_card(card, "mine.lsib", CONTENT)
+    assert synced == [each.stat().st_ino for each in (path, path.parent, card / STATE)]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_on_a_card_everything_belongs_to_the_service(tmp_path: Path) -> None:
     card = card_in(tmp_path)

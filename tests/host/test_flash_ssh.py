@@ -75,14 +75,6 @@ def test_a_bundle_goes_over_ssh_into_a_running_service_that_keeps_it(
     assert "a  active    attr-lite-16 1.1.0" in listed(device)
 
 
-def test_a_device_that_refuses_says_why_over_ssh(server: SshServer, tmp_path: Path) -> None:
-    device = device_in(tmp_path / "device")
-    (device.folder / "owner.pub").unlink()
-    done = flash(release(tmp_path, "1.0.0"), server, device)
-    assert done.returncode == 54
-    assert "owner.pub cannot be read" in json.loads(done.stdout)["error"]
-
-
 def test_a_connection_that_breaks_in_mid_transfer_is_made_anew_and_goes_on(
     server: SshServer, tmp_path: Path
 ) -> None:
