@@ -28,7 +28,7 @@ from edge_app.egress_rules import (
 )
 from edge_app.outbox_records import Record
 from lsi.command_documents import ACK_SCHEMA_ID, Command, ack_topic
-from lsi.disclosure import RESULT_KINDS
+from lsi.disclosure import RESULT_KINDS, DisclosurePolicy
 from lsi.errors import EgressError, EgressRuleError, LsiError, PayloadError, RecordWithheldError
 from lsi.topics import QOS, RETAINED, Kind, Topic
 from transport.broker import Message, MessageProperties
@@ -59,6 +59,10 @@ class EgressGuard:
         device_id: Whose messages these are.
         results: What may be told of a scene; ``None`` for a command that tells nothing of one.
         announcements: What Home Assistant may be told.
+        limit: The policy of device and site, which no bundle exceeds; by default that of ``results``.
+
+    Raises:
+        EgressError: ``results`` exceed the limit.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class EgressGuard:
         device_id: str,
         results: ResultTerms | None = None,
         announcements: Announcements | None = None,
+        limit: DisclosurePolicy | None = None,
     ) -> None:
         self._device_id = device_id
         self._results = results
@@ -73,6 +78,8 @@ class EgressGuard:
         self._rules = self._made_rules()
         self._lock = threading.Lock()
         self._closed_by: EgressError | None = None
+        self._limit = limit or (None if results is None else results.policy)
+        self._check_limit(results)
 
     @property
     def device_id(self) -> str:
@@ -88,11 +95,19 @@ class EgressGuard:
         """Judge by what another bundle may tell; records of the ones before wait and may still go.
 
         Not while a greeting is judged (``GuardedLink.silence``).
+
+        Raises:
+            EgressError: More than the policy of device and site; nothing leaves any more.
         """
+        self._check_limit(results)
         before = self._results
         self._results = results if before is None else results.after(before)
         self._announcements = announcements
         self._rules = self._made_rules()
+
+    def _check_limit(self, results: ResultTerms | None) -> None:
+        if results is not None and self._limit is not None and results.policy.exceeds(self._limit):
+            self._close("change", "A bundle would let out more than device and site do.")
 
     def demand_open(self) -> None:
         """Tell the service why it has to end.

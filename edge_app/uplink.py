@@ -68,7 +68,9 @@ class Uplink:
         self._certificate = certificate
         self._certificate_due_ns = clock.now_ns()
         self._announced = Announced(config.state / ANNOUNCED)
-        self._guard = EgressGuard(config.device_id, results, self._announcements(results, wanted))
+        self._guard = EgressGuard(
+            config.device_id, results, self._announcements(results, wanted), config.policy
+        )
         retained = retained_topics(config.device_id)
         self._announcer = Announcer(self._announced, wanted, retained, clock=clock)
         self._inbox: queue.Queue[Message] = queue.Queue(MAX_WAITING_COMMANDS)

@@ -4,9 +4,10 @@ import math
 import random
 from collections import Counter
 from fractions import Fraction
+from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_app.discrete_laplace import Below, _with_chance_exp, discrete_laplace
@@ -26,6 +27,7 @@ def pmf(decay: Fraction, value: int) -> float:
     return (1 - q) / (1 + q) * q ** abs(value)
 
 
+@cache
 def drawn(decay: Fraction, seed: int, draws: int = DRAWS) -> Counter[int]:
     below = repeatable(seed)
     return Counter(discrete_laplace(decay, below) for _ in range(draws))
@@ -68,6 +70,7 @@ def test_both_signs_and_zero_are_as_likely_as_they_should_be() -> None:
     assert abs(found[0] - DRAWS * pmf(Fraction(1, 2), 0)) < 5 * math.sqrt(DRAWS)
 
 
+@settings(max_examples=20)
 @given(st.fractions(0, 1, max_denominator=4))
 def test_the_coin_falls_with_chance_exp_of_minus_gamma(gamma: Fraction) -> None:
     below = repeatable(5)

@@ -362,3 +362,18 @@ def test_no_changed_byte_lets_a_payload_say_more(kind: Kind, at: int, noise: byt
         assert set(document["a"]) == set(leaving.NAMES)
         assert all(answer is None or type(answer) is bool for answer in document["a"].values())
         assert encoded(document) == payload
+
+
+def test_another_bundle_may_be_narrower_than_device_and_site_and_never_wider() -> None:
+    narrow = leaving.terms(names=("Smiling",))
+    changing = EgressGuard(leaving.DEVICE, narrow, None, TERMS.policy)
+    changing.change(TERMS, Announcements())
+    changing.check(message(Kind.ATTR))
+    changing.change(narrow, Announcements())
+    with pytest.raises(EgressError):
+        changing.change(leaving.terms(names=(*leaving.NAMES, "Wearing_Hat")), Announcements())
+    assert changing.is_closed
+    with pytest.raises(EgressError):
+        guard(narrow).change(TERMS, Announcements())
+    with pytest.raises(EgressError):
+        EgressGuard(leaving.DEVICE, TERMS, None, narrow.policy)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_app.policy_record import RECORD_NAME, PolicyRecord, hold_to_record, read_record, widen
@@ -80,6 +80,7 @@ def test_the_record_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert status.st_uid == tmp_path.stat().st_uid == os.geteuid()
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

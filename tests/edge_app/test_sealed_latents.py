@@ -152,7 +152,8 @@ class TestStart:
 def test_a_latent_goes_through_the_outbox_and_the_broker_to_the_host_and_nothing_of_it_is_readable(
     fresh_mosquitto: LoopbackBroker, tmp_path: Path
 ) -> None:
-    config = replace(CONFIG, state=tmp_path, broker=BrokerAddress("127.0.0.1", fresh_mosquitto.port, None))
+    broker = BrokerAddress("127.0.0.1", fresh_mosquitto.port, None)
+    config = replace(CONFIG, state=tmp_path, broker=broker, policy=POLICY)
     outbox = open_outbox(config, leaving.STREAM, clock=CLOCK, wall_clock=SystemWallClock())
     uplink = Uplink(config, outbox, None, results=TERMS, clock=CLOCK)
     reader = Recorder()
