@@ -6,12 +6,14 @@ from typing import Final
 
 import training.attributes_command
 import training.finetune_command
+import training.generator_command
 import training.teacher_command
 
 HELP: str = "train masks and read-out"
 PRODUCTS: Final[dict[str, ModuleType]] = {
     "attributes": training.attributes_command,
     "teacher": training.teacher_command,
+    "generator": training.generator_command,
     "finetune": training.finetune_command,
 }
 
