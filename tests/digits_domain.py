@@ -34,13 +34,14 @@ class DigitsDomain:
         """The file of a generator: 4 layers of 16."""
         from host.decoder.generator_file import save_generator  # noqa: PLC0415 - some runs have no PyTorch
         from host.decoder.synthesis import SynthesisShape  # noqa: PLC0415 - same
-        from training.generator import GeneratorCourse, train_generator  # noqa: PLC0415 - same
+        from training.course import run_course  # noqa: PLC0415 - same
+        from training.generator import GeneratorCourse  # noqa: PLC0415 - same
         from training.generator_settings import GeneratorSettings  # noqa: PLC0415 - same
 
         shape = SynthesisShape(8, 16, (16, 16))
         settings = GeneratorSettings("digits", shape, batch=32, mirrored=False)
         course = GeneratorCourse(self.lesson, settings, epochs=20)
-        train_generator(course, lambda _line: None, lambda _state: None)
+        run_course(course, lambda _line: None, lambda _state: None)
         path = self.files["train"].with_name("generator.npz")
         save_generator(course.result({}), path)
         return path

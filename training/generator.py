@@ -6,8 +6,6 @@ decoder, and a mean latent.
 
 import copy
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,29 +18,20 @@ from torch.nn import functional
 from host.decoder.generator_file import GeneratorFile
 from host.decoder.synthesis import Synthesis, parameter_count
 from host.decoder.weights import load_weights, weights_of
-from lsi.errors import ConfigError, TrainingError
+from lsi.errors import ConfigError
 from lsi.latent import LatentSpace
+from training.course import finite_means, rate_at
 from training.feature_network import FeatureNetwork
 from training.generator_settings import ATTRIBUTES, FEATURES, MAX_PARAMETERS, SPREAD, GeneratorSettings
 from training.picture_encoder import PictureEncoder
 from training.picture_losses import PICTURE_LOSSES
 from training.teacher import shown
 
-LEG: Final = 100
-"""Steps between two looks at the losses; the first is short, so that an estimate comes soon."""
-FIRST_LEG: Final = 5
-WARM_UP: Final = 100
-"""Steps in which the rate rises."""
-DECAY_FROM: Final = 0.6
-"""Part of the run after which the rate falls, to a tenth."""
 MEAN_DECAY: Final = 0.99
 SHOWN_AT_ONCE: Final = 128
 MEAN_ROWS: Final = 4096
-_SMALLEST_RATE: Final = 0.1
 
 Pictures = NDArray[np.uint8]
-Progress = Callable[[str], None]
-Save = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,6 +85,11 @@ class GeneratorCourse:
         self.averaged = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.rate, betas=(0.9, 0.99))
 
+    @property
+    def rows_per_step(self) -> int:
+        """Pictures that one step sees."""
+        return self.settings.batch
+
     def run_leg(self, most: int) -> dict[str, float]:
         """Up to ``most`` steps; returns the mean of each loss.
 
@@ -106,14 +100,7 @@ class GeneratorCourse:
         while self.step < self.steps and len(seen) < most:
             seen.append(self._one_step())
             self.step += 1
-        means = {name: float(torch.stack([each[name] for each in seen]).mean()) for name in seen[0]}
-        if not all(math.isfinite(value) for value in means.values()):
-            bad = ", ".join(name for name, value in means.items() if not math.isfinite(value))
-            found = f"The loss ({bad}) is no longer a number at step {self.step}."
-            rate = f"a --rate below {self.settings.rate:g}"
-            hint = f"the same command with {rate}; it goes on from the last good state."
-            raise TrainingError(found, hint=hint)
-        return means
+        return finite_means(seen, self.step, self.settings.rate)
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
@@ -137,7 +124,7 @@ class GeneratorCourse:
 
     def _one_step(self) -> dict[str, Tensor]:
         for group in self.optimiser.param_groups:
-            group["lr"] = self._rate()
+            group["lr"] = self.settings.rate * rate_at(self.step, self.steps)
         pictures, labels = self._batch()
         losses = self._losses(pictures, labels)
         total = torch.stack([self.settings.weight(name) * value for name, value in losses.items()]).sum()
@@ -178,13 +165,6 @@ class GeneratorCourse:
             found[ATTRIBUTES] = _known_cross_entropy(network.probe(offsets.flatten(1)), labels)
         return found
 
-    def _rate(self) -> float:
-        """Rises over the first steps, falls over the last part of the run."""
-        rising = min(1.0, (self.step + 1) / WARM_UP)
-        past = max(0.0, (self.step / self.steps - DECAY_FROM) / (1 - DECAY_FROM))
-        falling = _SMALLEST_RATE + (1 - _SMALLEST_RATE) * (1 + math.cos(math.pi * past)) / 2
-        return self.settings.rate * rising * falling
-
     @torch.no_grad()
     def _average(self) -> None:
         """Move the kept weights a little towards the trained ones; faster while there are few steps."""
@@ -206,34 +186,6 @@ class GeneratorCourse:
             encoder_widths=self.settings.encoder_widths,
             record=record,
         )
-
-
-def train_generator(
-    course: GeneratorCourse, progress: Progress, save: Save, clock_s: Callable[[], float] = time.monotonic
-) -> None:
-    """Run a course to its end; ``save`` gets its state after every leg whose losses are numbers.
-
-    Raises:
-        TrainingError: A loss is no longer a number; what was saved last is good.
-    """
-    leg = FIRST_LEG
-    while course.step < course.steps:
-        began_s, first = clock_s(), course.step
-        losses = course.run_leg(leg)
-        took_s = clock_s() - began_s
-        per_step_s = took_s / (course.step - first)
-        progress(_line(course, losses, per_step_s))
-        save(course.state())
-        leg = LEG
-
-
-def _line(course: GeneratorCourse, losses: dict[str, float], per_step_s: float) -> str:
-    shown_losses = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
-    left_min = (course.steps - course.step) * per_step_s / 60
-    speed = course.settings.batch / max(per_step_s, 1e-9)
-    return (
-        f"step {course.step}/{course.steps}: {shown_losses} ({speed:.0f} pictures/s, {left_min:.0f} min left)"
-    )
 
 
 @torch.no_grad()

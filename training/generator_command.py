@@ -1,13 +1,12 @@
 """``lsi train generator``: a style autoencoder; one file with encoder, synthesis and mean latent."""
 
 import argparse
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lsi.errors import ConfigError, TrainingError
-from training.attributes_command import SAVE_EVERY_S, now_and_then, print_line
+from lsi.errors import ConfigError
+from training.attributes_command import print_line
 from training.command_parts import (
     check_limits,
     command_line,
@@ -16,11 +15,11 @@ from training.command_parts import (
     require_torch,
     whole_numbers,
 )
+from training.course_command import Limits, Writer, add_run, check_run, device_line, run_kept
 
 if TYPE_CHECKING:
     from training.generator import GeneratorCourse, GeneratorLesson
     from training.generator_settings import GeneratorSettings
-    from training.unfinished import Unfinished
 
 HELP: Final = "train a generator: pictures to latents and back"
 EXAMPLE: Final = (
@@ -61,15 +60,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-mirror", action="store_true", help="mirrored pictures are something else (digits)"
     )
-    parser.add_argument("--epochs", type=int, default=20, help="passes over the pictures (default 20)")
-    parser.add_argument(
-        "--minutes", type=float, metavar="N", help="stop after so long, to go on another time"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
-    parser.add_argument("--batch", type=int, default=16, help="pictures per step (default 16)")
-    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate (default 0.002)")
-    parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch (default 2)")
-    parser.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
+    add_run(parser, epochs=20, batch=16, rate=2e-3)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         DataError: A data file cannot be used, or the disk is full.
         TrainingError: The loss is no longer a number; the last good state is written.
     """
-    _check(arguments)
+    check_run(arguments)
+    check_limits(arguments, {"latent_width": (4, 1024)})
     require_torch()
     import torch  # noqa: PLC0415 - `lsi --help` works without PyTorch
 
@@ -100,27 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
         course = GeneratorCourse(lesson, settings, arguments.epochs)
         print_line(device_line(device.type, arguments.threads))
         print_line(f"{course.network.parameter_count:,} parameters; {settings.shape}")
-        _resume(arguments, course, unfinished)
-        _train(arguments, course, unfinished, record)
+        limits = Limits(arguments.minutes, is_fresh=arguments.fresh)
+        run_kept(course, unfinished, limits, _writer(arguments, course, record))
     return 0
-
-
-def device_line(kind: str, threads: int) -> str:
-    """Where it runs; without a GPU, what to expect."""
-    if kind == "cuda":
-        return "training on CUDA"
-    return (
-        f"no GPU: training on {threads} CPU thread(s); the first line below says how long it will take. "
-        "--minutes stops it earlier, --preset small and fewer --epochs make it shorter."
-    )
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    limits: dict[str, tuple[float, float]] = {"epochs": (1, 100_000), "threads": (1, 64), "batch": (1, 4096)}
-    limits |= {"seed": (0, 2**31 - 1), "rate": (1e-7, 1.0), "latent_width": (4, 1024)}
-    check_limits(arguments, limits)
-    if arguments.minutes is not None:
-        check_limits(arguments, {"minutes": (0, 1e6)})
 
 
 def _settings(arguments: argparse.Namespace, device: str) -> "GeneratorSettings":
@@ -174,65 +148,15 @@ def _lesson(arguments: argparse.Namespace, settings: "GeneratorSettings") -> "Ge
     return GeneratorLesson(pictures, data.attributes, features)
 
 
-def _resume(arguments: argparse.Namespace, course: "GeneratorCourse", unfinished: "Unfinished") -> None:
-    if arguments.fresh:
-        unfinished.remove()
-    state = unfinished.load()
-    if state is not None:
-        course.restore(state)
-        print_line(f"going on after step {course.step} ({unfinished.path.name})")
-
-
-def _train(
-    arguments: argparse.Namespace,
-    course: "GeneratorCourse",
-    unfinished: "Unfinished",
-    record: Mapping[str, Any],
-) -> None:
-    """To the end, or as long as was allowed; what is written is always the last good state."""
-    from training.generator import train_generator  # noqa: PLC0415 - needs PyTorch
-
-    keeper = _Keeper(now_and_then(unfinished.save, SAVE_EVERY_S, time.monotonic), arguments.minutes)
-    try:
-        train_generator(course, print_line, keeper)
-    except (TrainingError, _TimeIsUp, KeyboardInterrupt) as cause:
-        if keeper.state is not None:
-            course.restore(keeper.state)
-            unfinished.save(keeper.state)
-            _write(arguments, course, record)
-        if not isinstance(cause, _TimeIsUp):
-            raise
-        print_line(f"time is up after step {course.step} of {course.steps}; the same command goes on")
-        return
-    _write(arguments, course, record)
-    unfinished.remove()
-
-
-def _write(arguments: argparse.Namespace, course: "GeneratorCourse", record: Mapping[str, Any]) -> None:
+def _writer(arguments: argparse.Namespace, course: "GeneratorCourse", record: Mapping[str, Any]) -> Writer:
     from host.decoder.generator_file import save_generator  # noqa: PLC0415 - needs PyTorch
 
-    whole = {**record, "steps": course.step, "of_steps": course.steps}
-    save_generator(course.result(whole), arguments.output)
-    print_line(f"wrote {arguments.output} after step {course.step} of {course.steps}")
+    def write() -> None:
+        whole = {**record, "steps": course.step, "of_steps": course.steps}
+        save_generator(course.result(whole), arguments.output)
+        print_line(f"wrote {arguments.output} after step {course.step} of {course.steps}")
 
-
-class _TimeIsUp(Exception):  # noqa: N818 - not an error
-    """The minutes that were allowed are over."""
-
-
-class _Keeper:
-    """Keeps the last good state in memory and now and then on the disk; ends the run when its time is up."""
-
-    def __init__(self, save: Callable[[dict[str, Any]], None], minutes: float | None) -> None:
-        self.state: dict[str, Any] | None = None
-        self._save = save
-        self._until_s = None if minutes is None else time.monotonic() + 60 * minutes
-
-    def __call__(self, state: dict[str, Any]) -> None:
-        self.state = state
-        self._save(state)
-        if self._until_s is not None and time.monotonic() >= self._until_s:
-            raise _TimeIsUp
+    return write
 
 
 def _record(arguments: argparse.Namespace, settings: "GeneratorSettings") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from host.decoder.generator_file import GeneratorFile, load_generator
 from host.decoder.synthesis import SynthesisShape
 from lsi.errors import ConfigError, DataError, TrainingError
 from tests.digits_domain import DigitsDomain
+from training.course import run_course
 from training.feature_network import FeatureNetwork, load_feature_network, save_feature_network
 from training.generator import (
     GeneratorCourse,
@@ -21,7 +22,6 @@ from training.generator import (
     StyleAutoencoder,
     encoder_of,
     latents_of,
-    train_generator,
 )
 from training.generator_settings import GeneratorSettings, preset_widths
 from training.picture_losses import PICTURE_LOSSES
@@ -82,7 +82,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_is_not_saved(lesson: Generat
             course.network.synthesis.start.fill_(torch.nan)
 
     with pytest.raises(TrainingError, match="rate below"):
-        train_generator(course, lambda _line: None, save)
+        run_course(course, lambda _line: None, save)
     assert len(saved) == 1
     assert all(bool(torch.isfinite(value).all()) for value in saved[0]["averaged"].values())
 
@@ -91,11 +91,11 @@ def test_progress_says_how_long_it_takes(lesson: GeneratorLesson) -> None:
     few = replace(lesson, pictures=lesson.pictures[:64], labels=lesson.labels[:64])
     lines: list[str] = []
     ticks = iter(range(0, 1000, 10))
-    train_generator(
+    run_course(
         GeneratorCourse(few, SETTINGS, epochs=5), lines.append, lambda _state: None, lambda: next(ticks)
     )
     assert lines[0].startswith("step 5/10: pixel ")
-    assert "(16 pictures/s, 0 min left)" in lines[0]
+    assert "(16 a second, 0 min left)" in lines[0]
 
 
 def test_too_large_a_generator_is_refused() -> None:

@@ -9,7 +9,7 @@ import training.generator_command
 from host.cli import main
 from host.decoder.generator_file import load_generator
 from lab.digits import write_digits
-from training.generator_command import device_line
+from training.course_command import device_line
 from training.picture_losses import PICTURE_LOSSES
 
 SMALL = ["--size", "8", "--widths", "8,8", "--latent-width", "8", "--no-mirror", "--threads", "1"]
