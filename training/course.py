@@ -14,7 +14,7 @@ LEG: Final = 100
 """Steps between two looks at the losses; the first is short, so that an estimate comes soon."""
 FIRST_LEG: Final = 5
 WARM_UP: Final = 100
-"""Steps in which the rate rises."""
+"""Most steps in which the rate rises; a tenth of a short run."""
 DECAY_FROM: Final = 0.6
 """Part of the run after which the rate falls, to a tenth."""
 SMALLEST_RATE: Final = 0.1
@@ -86,7 +86,7 @@ def finite_means(seen: Sequence[dict[str, Tensor]], step: int, rate: float) -> d
 
 def rate_at(step: int, steps: int) -> float:
     """Part of the full rate: rises over the first steps, falls over the last part of the run."""
-    rising = min(1.0, (step + 1) / WARM_UP)
+    rising = min(1.0, (step + 1) / max(1, min(WARM_UP, steps // 10)))
     past = max(0.0, (step / steps - DECAY_FROM) / (1 - DECAY_FROM))
     return rising * (SMALLEST_RATE + (1 - SMALLEST_RATE) * (1 + math.cos(math.pi * past)) / 2)
 
