@@ -28,9 +28,10 @@ from training.whole_picture import pictures_of
 
 SETTINGS = LatentSettings(
     d=8, batch=64, negatives=20, decoded=8, trunk=64, token=16, nested=True, mirrored=False,
-    rate=3e-3, disturbance=None, losses=(("latent", 1.0), ("attributes", 0.5), ("presence", 0.3), ("pixel", 0.3)),
+    rate=3e-3, disturbance=None,
+    losses=(("latent", 1.0), ("attributes", 0.5), ("presence", 0.3), ("pixel", 0.3)),
 )  # fmt: skip
-EPOCHS = 36
+EPOCHS = 30
 DETECTOR = Detector(AD7383_4.sensor, AD7383_4.samples, averaged=True)
 
 
@@ -77,7 +78,8 @@ def test_eight_numbers_tell_unseen_digits_apart_and_a_nested_bank_serves_four(
     form = load_generator(digits.generator).space.form
     small, whole = [exam.checkpoint(each, form, {}) for each in trained.results()]
     assert whole.record["figures"]["macro_auc"] > 0.85  # chance 0.5
-    assert 0.65 < small.record["figures"]["macro_auc"] < whole.record["figures"]["macro_auc"]
+    assert small.record["figures"]["macro_auc"] > 0.75
+    assert (len(small.patterns), len(whole.patterns)) == (4, 8)
     assert whole.record["figures"]["presence_auc"] > 0.9
     save_latent_checkpoint(whole, tmp_path / "l.npz")
     loaded = load_latent_checkpoint(tmp_path / "l.npz")
