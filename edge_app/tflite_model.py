@@ -37,11 +37,11 @@ class TfliteModel:
         except (ValueError, RuntimeError) as cause:
             found = f"The model of {bundle!r} does not load on this runtime."
             raise BundleError(found, hint="export the bundle for this runtime.") from cause
-        source = {(1, bundle.manifest.d)}
+        source: set[tuple[int, ...]] = {(1, bundle.manifest.d)}
         logits = (1, len(bundle.attributes) + 1)
         latent = bundle.manifest.latent
         self._latent_shape = None if latent is None else (1, *latent.shape)
-        sinks = {logits} if self._latent_shape is None else {logits, self._latent_shape}
+        sinks: set[tuple[int, ...]] = {logits} | ({self._latent_shape} if self._latent_shape else set())
         self._input = _float_tensors(self._interpreter.get_input_details(), source)[1, bundle.manifest.d]
         self._outputs = _float_tensors(self._interpreter.get_output_details(), sinks)
         self._output = self._outputs[logits]
