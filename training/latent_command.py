@@ -93,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch  # noqa: PLC0415 - `lsi --help` works without PyTorch
 
     from host.decoder.generator_file import load_generator  # noqa: PLC0415 - same
+    from host.decoder.synthesis import parameter_count  # noqa: PLC0415 - same
     from training.forward_model import Detector  # noqa: PLC0415 - same
     from training.latent_training import LatentCourse  # noqa: PLC0415 - same
     from training.unfinished import Unfinished, digest_of  # noqa: PLC0415 - same
@@ -113,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         losses = _losses(arguments, settings, generator, lesson)
         course = LatentCourse(lesson, settings, losses, arguments.epochs)
         print_line(device_line(device.type, arguments.threads))
-        print_line(f"encoder: {course.encoder.shape.parameters:,} parameters at d = {settings.d}")
+        print_line(f"encoder: {parameter_count(course.encoder):,} parameters at d = {settings.d}")
         write = _writer(arguments, course, exam, generator, record)
         run_kept(course, unfinished, Limits(arguments.minutes, is_fresh=arguments.fresh), write)
     return 0

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from host.decoder.weights import load_weights, weights_of
 from lsi.attributes import AttributeSchema
@@ -93,7 +93,7 @@ def encoder_from(checkpoint: LatentCheckpoint, source: str) -> LatentEncoder:
 
 @torch.no_grad()
 def answers(
-    encoder: LatentEncoder, masks: NDArray[np.bool_], fields: NDArray[np.float32], detector: TwoArms
+    encoder: nn.Module, masks: NDArray[np.bool_], fields: NDArray[np.float32], detector: TwoArms
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Offsets (n, L, D) and logits (n, K + 1) of fields (n, 64, 64), the sensor at its own light."""
     generator = torch.Generator("cpu").manual_seed(NOISE_SEED)

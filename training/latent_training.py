@@ -55,12 +55,24 @@ class TrainedLatent:
 class LatentCourse:
     """State of one run; goes on from a :meth:`state` with the same data and settings.
 
+    Args:
+        lesson: What is learned from.
+        settings: What the run depends on.
+        losses: The losses that ``settings`` names.
+        epochs: Passes over the fields.
+        encoder: Another network in place of ours, such as ``training.paper_student``.
+
     Raises:
         ConfigError: The encoder would be too large.
     """
 
     def __init__(
-        self, lesson: LatentLesson, settings: LatentSettings, losses: LatentLosses, epochs: int
+        self,
+        lesson: LatentLesson,
+        settings: LatentSettings,
+        losses: LatentLosses,
+        epochs: int,
+        encoder: nn.Module | None = None,
     ) -> None:
         self.lesson, self.settings, self.losses = lesson, settings, losses
         self.fields, self.labels = torch.tensor(lesson.fields), torch.tensor(lesson.labels)
@@ -73,7 +85,7 @@ class LatentCourse:
         self.mask_layer.requires_grad_(not settings.fixed_masks)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.encoder = LatentEncoder(self._shape(), settings.prefixes)
+            self.encoder = LatentEncoder(self._shape(), settings.prefixes) if encoder is None else encoder
         masks = {"params": [*self.mask_layer.parameters()], "weight_decay": 0.0, "part": MASK_RATE}
         weights = {"params": [*self.encoder.parameters()], "part": 1.0}
         self.optimiser = torch.optim.AdamW(
@@ -118,12 +130,15 @@ class LatentCourse:
 
     @torch.no_grad()
     def results(self) -> list[TrainedLatent]:
-        """One per size that the bank serves, in ascending order."""
+        """One per size that the bank serves, in ascending order; for our encoder only."""
+        if not isinstance(self.encoder, LatentEncoder):
+            message = f"{type(self.encoder).__name__} has no sizes"
+            raise TypeError(message)
         masks = self.mask_layer()
         bounds = self._measurement_range(masks)
-        bits = masks.cpu().numpy() > 0
+        bits, encoder = masks.cpu().numpy() > 0, self.encoder
         return [
-            TrainedLatent(bits[:size], self.encoder.at(size).cpu(), bounds[:, :size])
+            TrainedLatent(bits[:size], encoder.at(size).cpu(), bounds[:, :size])
             for size in self.settings.sizes
         ]
 

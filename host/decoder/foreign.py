@@ -176,7 +176,8 @@ def _script(generator: ForeignGenerator) -> Network:
         with warnings.catch_warnings():
             # PyTorch wants new exports to be torch.export's; the files that owners have are these.
             warnings.simplefilter("ignore", DeprecationWarning)
-            network: Any = torch.jit.load(str(generator.network), map_location="cpu").eval()
+            load: Any = torch.jit.load  # torch has no type for it
+            network = load(str(generator.network), map_location="cpu").eval()
     except (RuntimeError, ValueError, OSError) as cause:
         found = f"{generator.network} is not a TorchScript network ({type(cause).__name__})."
         raise DataError(found, hint=_HINT) from cause

@@ -3,11 +3,13 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
@@ -45,7 +47,7 @@ def _onnx(path: Path) -> None:
     latents = helper.make_tensor_value_info("latents", TensorProto.FLOAT, ["n", LAYERS, WIDTH])
     picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, SIZE, SIZE])
     tap = helper.make_tensor_value_info("colours", TensorProto.FLOAT, ["n", 3, 1, 1])
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "weights": COLOURS,
         "square": np.array([1, 1, SIZE, SIZE], np.int64),
         "one": np.array([0, 3, 1, 1], np.int64),
@@ -65,7 +67,8 @@ def _onnx(path: Path) -> None:
 def _script(path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # owners have such files all the same
-        torch.jit.trace(_Plain(), torch.zeros(1, LAYERS, WIDTH)).save(str(path))
+        trace: Any = torch.jit.trace  # torch has no type for it
+        trace(_Plain(), torch.zeros(1, LAYERS, WIDTH)).save(str(path))
 
 
 MAKERS: dict[str, Callable[[Path], None]] = {"network.onnx": _onnx, "network.ts": _script}
