@@ -121,7 +121,8 @@ def _on_digits(folder: Path, epochs: int) -> list[Figure]:
     )
     exam = val.faces(val.attribute_names)
     true = pictures_of(val, SIZE_PX)
-    gaps, beside = [], {}
+    gaps: list[float] = []
+    beside: dict[str, float] = {}
     for d in ALL_D:
         ours, paper = (_trained(lesson, generator, d, epochs, is_paper=each) for each in (False, True))
         offsets, logits = _answers(ours, exam)

@@ -16,6 +16,7 @@ from tests.digits_domain import DigitsDomain, latent_settings
 from training.data import open_data
 from training.generator import encoder_of, latents_of
 from training.latent_checkpoint import load_latent_checkpoint
+from training.latent_encoder import LatentEncoder
 from training.latent_exam import answers, encoder_from
 from training.latent_training import LatentCourse, LatentLesson
 from training.mask_losses import energy_ladder, open_fraction
@@ -103,6 +104,7 @@ def test_an_interrupted_run_ends_where_the_whole_one_ends(digits: DigitsDomain) 
 
 def test_a_loss_that_is_no_number_stops_the_run(digits: DigitsDomain) -> None:
     course = digits.latent_course(SETTINGS, 2)
+    assert isinstance(course.encoder, LatentEncoder)
     with torch.no_grad():
         course.encoder.last.weight.fill_(torch.inf)
     with pytest.raises(TrainingError, match="latent"):
