@@ -5,13 +5,14 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.segmentation_labels import Classes, read_classes
 from lsi.errors import ConfigError, DataError
 from lsi.whole_file import whole_file
 from training.command_parts import check_limits, read_sensor, require_torch
@@ -48,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--recognition", type=Path, metavar="ONNX", help="network that measures faces; never one that trained"
     )
+    add("--segmentation", type=Path, metavar="FILE", help="classes per pixel of some rows of val")
+    add("--segmentation-train", type=Path, metavar="FILE", help="the same of --data ('lsi lab segment')")
     add(
         "--part",
         choices=["report", "tune", "all"],
@@ -162,10 +165,22 @@ def _table(
     tune = tune_rows(val.identity)
     wanted = {"report": ~tune, "tune": tune, "all": np.ones(len(val), np.bool_)}[arguments.part]
     every = max(1, -(-len(data) // arguments.train_rows))
-    train = _set(data, np.arange(0, len(data), every), names, generator)
-    rows = _set(val, np.flatnonzero(wanted), names, generator, arguments.limit)
+    labels = [read_classes(path) for path in (arguments.segmentation_train, arguments.segmentation)]
+    taken = np.arange(0, len(data), every)
+    if labels[0] is not None:  # rows that were labelled are worth more
+        taken = np.union1d(taken, labels[0].rows[labels[0].rows < len(data)])
+    train = _set(data, taken, names, generator)
+    rows = _set(val, np.flatnonzero(wanted)[: arguments.limit], names, generator)
+    train, rows = (_labelled(each, known) for each, known in zip((train, rows), labels, strict=True))
+    classes = min((len(each.names) for each in labels if each is not None), default=0)
     decoder = OwnDecoder(generator, str(arguments.generator))
-    return LatentTable(train, rows, decoder, Detector(sensor, samples), recogniser)
+    return LatentTable(train, rows, decoder, Detector(sensor, samples), recogniser, classes)
+
+
+def _labelled(rows: "LatentSet", classes: Classes | None) -> "LatentSet":
+    if classes is None:
+        return rows
+    return replace(rows, segmentation=classes.of(rows.rows, rows.pictures.shape[1]))
 
 
 def _set(
@@ -173,7 +188,6 @@ def _set(
     rows: NDArray[np.intp],
     names: tuple[str, ...],
     generator: "GeneratorFile",
-    limit: int | None = None,
 ) -> "LatentSet":
     from lab.face_networks import read_landmarks  # noqa: PLC0415 - needs Pillow only
     from lab.latent_evaluation import LatentSet  # noqa: PLC0415 - needs PyTorch
@@ -183,11 +197,11 @@ def _set(
     marked = read_landmarks(data.path) if data.path.suffix == ".npz" else None
     if marked is not None:
         rows = rows[marked[1][rows]]
-    rows = rows[:limit]
     faces = data.faces(names, rows)
     pictures = np.stack([small_picture(data.picture(int(row)), generator.shape.size_px) for row in rows])
     latents = latents_of(encoder_of(generator, "the generator"), pictures)
     return LatentSet(
+        rows=rows,
         fields=faces.luminance,
         pictures=pictures,
         labels=faces.attributes,
@@ -208,9 +222,9 @@ def _steps(record: Mapping[str, Any], checkpoints: list["LatentCheckpoint"]) -> 
 def _command(arguments: argparse.Namespace) -> str:
     """File names without folders."""
     words = ["lsi", "evaluate-latent", *(path.name for path in arguments.checkpoints)]
-    for option in ("generator", "data", "val", "board", "recognition"):
+    for option in ("generator", "data", "val", "board", "recognition", "segmentation", "segmentation_train"):
         path = getattr(arguments, option)
-        words += [] if path is None else [f"--{option}", path.name]
+        words += [] if path is None else ["--" + option.replace("_", "-"), path.name]
     words += [
         "--part",
         arguments.part,

@@ -21,6 +21,27 @@ MOST_NOISE: Final = 3.0
 """``landmark_noise`` above which the labels are not used."""
 
 
+def onnx_session(path: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no types
+    """A network on one processor.
+
+    Raises:
+        ConfigError: onnxruntime is missing.
+        DataError: Not a network that it can load.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415 - an extra of its own
+    except ImportError as cause:
+        found = "This network needs onnxruntime, which is not installed."
+        raise ConfigError(found, hint="pip install 'lsi-host[onnx]'.") from cause
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as cause:  # onnxruntime has an exception class for every kind of bad file
+        found = f"{path} is not a network that onnxruntime can load ({type(cause).__name__})."
+        raise DataError(found, hint="an ONNX file.") from cause
+
+
 class Recogniser:
     """Pictures and landmarks to embeddings of length 1.
 
@@ -30,16 +51,7 @@ class Recogniser:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import onnxruntime  # noqa: PLC0415 - an extra of its own
-        except ImportError as cause:
-            found = "Recognition needs onnxruntime, which is not installed."
-            raise ConfigError(found, hint="pip install 'lsi-host[onnx]'.") from cause
-        try:
-            self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        except Exception as cause:  # onnxruntime has an exception class for every kind of bad file
-            found = f"{path} is not a network that onnxruntime can load ({type(cause).__name__})."
-            raise DataError(found, hint="an ONNX file.") from cause
+        self._session = onnx_session(path)
         self._input = self._session.get_inputs()[0].name
 
     def embeddings(

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from host.decoder.decoder import Decoder
+from host.decoder.decoder import OwnDecoder
 from lab.face_networks import Recogniser
 from lab.picture_measures import (
     frechet_distance,
@@ -30,10 +30,14 @@ from training.forward_model import TwoArms
 from training.latent_checkpoint import LatentCheckpoint
 from training.latent_exam import answers, encoder_from, macro_auc
 from training.latent_heads import fit_head
+from training.segmentation_head import BATCH as SEGMENTATION_BATCH
+from training.segmentation_head import IGNORED, mean_f1, modal_map, segmented, train_segmentation
 
 GALLERY: Final = 100
 """People among whom one is recognised, with one picture each."""
 CEILING: Final = "teacher"
+SEGMENTATION_STEPS: Final = 250
+"""Steps of the segmentation head, the same for ours and for the teacher's."""
 UNITS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "attribute_auc": "macro AUC",
@@ -44,6 +48,7 @@ UNITS: Final[Mapping[str, str]] = MappingProxyType(
         "recognition_rate": "part",
         "frechet": "distance, less is better",
         "landmark_nme": "part of the diagonal, less is better",
+        "segmentation_f1": "mean over classes",
     }
 )
 
@@ -58,17 +63,26 @@ Tell = Callable[[str], None]
 class LatentSet:
     """Some rows of a data file.
 
-    Shape: ``fields`` (n, 64, 64), ``pictures`` (n, R, R, 3), ``labels`` (n, K) int8, ``identity`` (n,),
-    ``teacher`` (n, L, D) offsets of the pictures, ``landmarks`` (n, 68, 2) in the frame of 128; ``None``
-    where the file has none.
+    Shape: ``rows`` (n,) in the file, ``fields`` (n, 64, 64), ``pictures`` (n, R, R, 3), ``labels`` (n, K)
+    int8, ``identity`` (n,), ``teacher`` (n, L, D) offsets of the pictures, ``landmarks`` (n, 68, 2) at 128,
+    ``segmentation`` (n, R, R) classes, ``IGNORED`` where there is no label; ``None`` where the file has none.
     """
 
+    rows: NDArray[np.intp]
     fields: NDArray[np.float32]
     pictures: Codes
     labels: NDArray[np.int8]
     identity: NDArray[np.int64]
     teacher: Offsets
     landmarks: NDArray[np.float64] | None
+    segmentation: NDArray[np.uint8] | None = None
+
+    @property
+    def segmented_rows(self) -> NDArray[np.intp]:
+        """Rows with a label at any pixel."""
+        if self.segmentation is None:
+            return np.arange(0)
+        return np.flatnonzero((self.segmentation != IGNORED).any(axis=(1, 2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +112,10 @@ class LatentTable:
 
     train: LatentSet = field(repr=False)
     val: LatentSet = field(repr=False)
-    decoder: Decoder
+    decoder: OwnDecoder
     detector: TwoArms
     recogniser: Recogniser | None = None
+    classes: int = 0
 
     def rows_of(self, checkpoint: LatentCheckpoint, tell: Tell) -> list[LatentRow]:
         """Every figure of one bank."""
@@ -112,7 +127,7 @@ class LatentTable:
         tell(f"d = {d}: decoding and comparing")
         cuts = np.array(checkpoint.attributes.thresholds)
         ours = self._attributes(logits, cuts) | self._pictures(self.decoder.pictures(offsets))
-        ours |= self._landmarks(train, offsets)
+        ours |= self._landmarks(train, offsets) | self._segmentation(train, offsets)
         twin = self._pictures(self.train.pictures[_nearest_rows(offsets, train)])
         beside = {**self.trivial, "nearest training face": twin, CEILING: self.ceiling}
         return [
@@ -136,6 +151,12 @@ class LatentTable:
         if points is not None and self.train.landmarks is not None:
             shape = np.broadcast_to(np.nanmean(self.train.landmarks, axis=0), points.shape)
             found["mean shape"] = {"landmark_nme": landmark_error(shape, points)}
+        if self.classes and self.train.segmentation is not None and self.val.segmentation is not None:
+            common = modal_map(self.train.segmentation[self.train.segmented_rows], self.classes)
+            true = self.val.segmentation[self.val.segmented_rows]
+            found["modal map"] = {
+                "segmentation_f1": mean_f1(np.broadcast_to(common, true.shape), true, self.classes)
+            }
         if self._true_embeddings is not None and self._train_embeddings is not None:
             count = min(len(self._true_embeddings), len(self._train_embeddings))
             pair = (self._train_embeddings[:count], self._true_embeddings[:count])
@@ -148,7 +169,8 @@ class LatentTable:
         head = fit_head(self.train.teacher, self.train.labels)
         found = self._attributes(head.predict(self.val.teacher), np.zeros(self.val.labels.shape[1]))
         found |= self._pictures(self.decoder.pictures(self.val.teacher))
-        return found | self._landmarks(self.train.teacher, self.val.teacher)
+        teacher = (self.train.teacher, self.val.teacher)
+        return found | self._landmarks(*teacher) | self._segmentation(*teacher)
 
     def memorisation(self) -> Figures | None:
         """Median cosine to the nearest training face: of val faces, and of those decoded by the teacher.
@@ -209,6 +231,18 @@ class LatentTable:
             return {}
         head = fit_head(train, taught.reshape(len(taught), -1), penalty=0.03 * len(train))
         return {"landmark_nme": landmark_error(head.predict(val).reshape(true.shape), true)}
+
+    def _segmentation(self, train: Offsets, val: Offsets) -> Figures:
+        """A head on the generator's features of the offsets, trained on ``train``."""
+        taught, true = self.train.segmentation, self.val.segmentation
+        if not self.classes or taught is None or true is None:
+            return {}
+        rows, shown = self.train.segmented_rows, self.val.segmented_rows
+        epochs = max(1, SEGMENTATION_STEPS * SEGMENTATION_BATCH // len(rows))
+        head = train_segmentation(self.decoder, train[rows], taught[rows], self.classes, epochs)
+        return {
+            "segmentation_f1": mean_f1(segmented(head, self.decoder, val[shown]), true[shown], self.classes)
+        }
 
 
 def _of(metric: str, beside: Mapping[str, Figures]) -> dict[str, float]:

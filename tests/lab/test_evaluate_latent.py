@@ -13,8 +13,10 @@ from host.decoder.generator_file import load_generator, save_generator
 from lab.evaluate_latent_command import lines_of
 from lab.latent_evaluation import CEILING, LatentRow
 from lab.latent_page import latent_page
+from lab.segmentation_labels import Classes, save_classes
 from tests.digits_domain import DigitsDomain
 from tests.training.conftest import BOARD
+from training.data import open_data
 
 
 @pytest.fixture
@@ -64,6 +66,26 @@ def test_a_bank_of_another_generator_is_refused(
     assert main(words) == 20
     assert "another latent space" in capsys.readouterr().err
     assert main(_words(digits, tmp_path / "none.npz", tmp_path / "report")) == 20
+
+
+def test_segmentation_is_measured_where_there_are_labels_and_no_bank_is_touched(
+    digits: DigitsDomain, checkpoint: Path, tmp_path: Path
+) -> None:
+    files, names = digits.files, ("paper", "stroke")
+    for part in ("train", "val"):
+        fields = open_data(files[part]).faces().luminance
+        rows = np.arange(0, len(fields), 2)
+        labels = (fields[rows] > 0.2).astype(np.uint8)
+        save_classes(Classes(rows, labels, names), tmp_path / f"{part}.npz")
+    before = checkpoint.read_bytes()
+    more = ["--segmentation", str(tmp_path / "val.npz"), "--segmentation-train", str(tmp_path / "train.npz")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lab.latent_evaluation.SEGMENTATION_STEPS", 60)
+        assert main(_words(digits, checkpoint, tmp_path / "report", *more)) == 0
+    document = json.loads((tmp_path / "report" / "report.json").read_text())
+    row = next(each for each in document["rows"] if each["metric"] == "segmentation_f1")
+    assert row["beside"]["modal map"] < row["value"] < row["beside"][CEILING] + 0.05
+    assert checkpoint.read_bytes() == before  # one bank for every head
 
 
 def test_the_share_of_the_way_to_the_ceiling() -> None:
