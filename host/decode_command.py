@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from lsi.bundle import open_bundle
 from lsi.errors import ConfigError
+from lsi.latent import LatentForm
 from lsi.whole_file import whole_file
 
 HELP: Final = "make pictures of latents with their generator; every picture is marked as generated"
@@ -16,7 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``lsi decode``."""
     parser.epilog = EXAMPLE
     add = parser.add_argument
-    add("latents", type=Path, help=".npz with offsets (n, L, D) and the digest of their space")
+    add(
+        "latents",
+        type=Path,
+        help="of 'lsi open', or .npz with offsets (n, L, D) and the digest of their space",
+    )
+    add(
+        "--bundle", type=Path, metavar="FILE", help="for a file of 'lsi open': the bundle that the device ran"
+    )
     add("--generator", type=Path, required=True, metavar="FILE", help="of 'lsi train generator', or a .toml")
     add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write into")
     add("--sheet", action="store_true", help="one contact sheet instead of a file for each latent")
@@ -41,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     from host.decoder.generated_picture import contact_sheet, marked_png  # noqa: PLC0415 - needs Pillow
     from host.decoder.latent_file import load_latents  # noqa: PLC0415 - same
 
-    batch = load_latents(arguments.latents)
+    batch = load_latents(arguments.latents, None if arguments.bundle is None else _space(arguments.bundle))
     decoder = open_decoder(arguments.generator)
     offsets = batch.for_space(decoder.space)[: arguments.first]
     _check_free(arguments, len(offsets))
@@ -57,6 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
     count = f"{len(pictures)} pictures of {decoder.size_px} px in {arguments.output}"
     print(f"{count}; made by a generator, no evidence")
     return 0
+
+
+def _space(path: Path) -> LatentForm:
+    """The latent space of a bundle's offsets; its signature was the device's business."""
+    latent = open_bundle(path).manifest.latent
+    if latent is None:
+        raise ConfigError(f"{path} is no latent bundle.", hint="the bundle that the device ran.")
+    return latent
 
 
 def _name(index: int) -> str:

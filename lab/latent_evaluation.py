@@ -107,7 +107,8 @@ class LatentRow:
 class LatentTable:
     """Measures banks on ``val``; heads and trivial predictors come from ``train``.
 
-    ``recogniser`` measures faces where there are landmarks; without it those figures are left out.
+    ``recogniser`` measures faces where there are landmarks, the first ``recognised`` rows of either set;
+    without it those figures are left out.
     """
 
     train: LatentSet = field(repr=False)
@@ -115,6 +116,7 @@ class LatentTable:
     decoder: OwnDecoder
     detector: TwoArms
     recogniser: Recogniser | None = None
+    recognised: int = 1000
     classes: int = 0
 
     def rows_of(self, checkpoint: LatentCheckpoint, tell: Tell) -> list[LatentRow]:
@@ -204,7 +206,8 @@ class LatentTable:
         if self.recogniser is None or rows.landmarks is None:
             message = "no recogniser, or rows without landmarks"
             raise ValueError(message)
-        return self.recogniser.embeddings(pictures, rows.landmarks)
+        most = self.recognised
+        return self.recogniser.embeddings(pictures[:most], rows.landmarks[:most])
 
     def _attributes(self, logits: Logits, cuts: NDArray[np.float64]) -> Figures:
         labels = self.val.labels
@@ -218,7 +221,7 @@ class LatentTable:
         true, people = self.val.pictures, self.val.identity
         found = {"psnr": psnr_db(made, true), "ssim": mean_ssim(made, true)}
         if self._true_embeddings is not None:
-            embedded = self._embed(made, self.val)
+            embedded, people = self._embed(made, self.val), people[: self.recognised]
             found["verification_auc"] = verification_auc(embedded, self._true_embeddings, people)
             found["recognition_rate"] = recognition_rate(embedded, self._true_embeddings, people, GALLERY)
             found["frechet"] = frechet_distance(embedded, self._true_embeddings)

@@ -1,7 +1,7 @@
 """Latent offsets in a file: ``.npz`` with ``offsets`` (n, L, D) float32 and the digest of their space.
 
-Image-equivalent: keep such a file as one would keep the pictures. Sealed latents of a device are opened by
-the host's key before they come here.
+``lsi open`` writes ``latents`` instead and no space: an envelope names its bundle, and the bundle the space.
+Image-equivalent: keep such a file as one would keep the pictures.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import DataError, ShapeMismatchError
 from lsi.frozen import frozen_array
-from lsi.latent import LatentOffset, LatentSpace
+from lsi.latent import LatentForm, LatentOffset, LatentSpace
 from lsi.whole_file import whole_file
 
 _HINT: Final = "a .npz with offsets (n, L, D) float32 and space, the digest of their latent space."
@@ -68,17 +68,27 @@ def save_latents(batch: LatentBatch, path: Path) -> None:
         np.savez(file, allow_pickle=False, offsets=batch.offsets, space=np.array(batch.space))
 
 
-def load_latents(path: Path) -> LatentBatch:
+def load_latents(path: Path, opened_of: LatentForm | None = None) -> LatentBatch:
     """Read offsets. Nothing in the file is executed.
 
+    Args:
+        path: The file.
+        opened_of: The latent space of the bundle that made them, for a file of ``lsi open``.
+
     Raises:
-        DataError: No such file, or it holds something else.
+        DataError: No such file, it holds something else, or it does not say its space and nobody did.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return LatentBatch(archive["offsets"], str(archive["space"]))
+            if "latents" not in archive:
+                return LatentBatch(archive["offsets"], str(archive["space"]))
+            latents = archive["latents"]
+        if opened_of is not None:
+            return LatentBatch(latents, opened_of.digest)
     except OSError as cause:
         found = f"No readable latents at {path} ({cause.strerror or 'not a .npz'})."
         raise DataError(found, hint=_HINT) from cause
     except DAMAGED_NPZ as cause:
         raise DataError(f"{path} holds no latents ({type(cause).__name__}: {cause}).", hint=_HINT) from cause
+    hint = "--bundle, and the bundle that the device ran."
+    raise DataError(f"{path} does not say which latent space it belongs to.", hint=hint)

@@ -1,11 +1,14 @@
 """``lsi decode``: marked pictures, never overwritten, and only of latents of the same generator."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from export.latent_bundle import export_latent_bundle
+from export.write_bundle import Identity
 from host.cli import main
 from host.decoder.decoder import OwnDecoder, own_decoder
 from host.decoder.generated_picture import BANNER_PX, SMALLEST_PX
@@ -13,6 +16,8 @@ from host.decoder.generator_file import save_generator
 from host.decoder.latent_file import LatentBatch, load_latents, save_latents
 from lsi.errors import DataError, ShapeMismatchError
 from lsi.latent import LatentForm, LatentOffset
+from tests.bundles import small_bundle
+from tests.export.latent_small import small_latent_checkpoint
 from tests.host.decoder.small_generator import small_generator, some_offsets
 
 
@@ -74,6 +79,27 @@ def test_latents_of_another_generator_are_refused(tmp_path: Path, capsys: pytest
     assert main([*words, "-o", str(tmp_path / "out")]) == 16
     assert "belong to the latent space" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_what_lsi_open_wrote_is_decoded_with_the_bundle_that_made_it(
+    generator: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latents, bundle = tmp_path / "opened.npz", tmp_path / "small.lsib"
+    np.savez(latents, latents=some_offsets(2), device_id=np.array(["a", "a"]))
+    words = ["decode", str(latents), "--generator", str(generator), "-o", str(tmp_path / "out")]
+    assert main(words) == 20
+    assert "--bundle" in capsys.readouterr().err
+    exported = export_latent_bundle(small_latent_checkpoint(), Identity("small", "0.1.0", "2026-11-23"))
+    bundle.write_bytes(exported.content)
+    assert main([*words, "--bundle", str(bundle)]) == 16  # of another generator
+    space = small_generator().space.form
+    checkpoint = replace(small_latent_checkpoint(), space=space)
+    exported = export_latent_bundle(checkpoint, Identity("small", "0.1.0", "2026-11-23"))
+    bundle.write_bytes(exported.content)
+    assert main([*words, "--bundle", str(bundle)]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    bundle.write_bytes(small_bundle())
+    assert main([*words, "--bundle", str(bundle)]) == 3
 
 
 @pytest.mark.parametrize("first", ["0", "-1"])

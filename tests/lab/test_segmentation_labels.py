@@ -59,7 +59,7 @@ def test_rows_without_a_label_are_ignored() -> None:
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    fields = {"rows": np.arange(2), "segmentation": np.zeros((2, 4, 4), np.uint8)} | change
+    fields: dict[str, Any] = {"rows": np.arange(2), "segmentation": np.zeros((2, 4, 4), np.uint8)} | change
     np.savez(tmp_path / "l.npz", allow_pickle=False, segmentation_names=np.array(["a", "b"]), **fields)
     with pytest.raises(DataError, match=r"l\.npz"):
         read_classes(tmp_path / "l.npz")
