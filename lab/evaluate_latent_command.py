@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--recognition", type=Path, metavar="ONNX", help="network that measures faces; never one that trained"
     )
+    add("--faces", type=int, default=1000, metavar="N", help="rows that it looks at (default %(default)s)")
     add("--segmentation", type=Path, metavar="FILE", help="classes per pixel of some rows of val")
     add("--segmentation-train", type=Path, metavar="FILE", help="the same of --data ('lsi lab segment')")
     add(
@@ -76,7 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         ConfigError: PyTorch or onnxruntime is missing, or an argument is out of range.
         DataError: A file cannot be used, or a checkpoint belongs to another generator.
     """
-    check_limits(arguments, {"train_rows": (2, 1e7), "limit": (2, 1e7), "threads": (1, 64)})
+    check_limits(
+        arguments, {"train_rows": (2, 1e7), "limit": (2, 1e7), "faces": (2, 1e7), "threads": (1, 64)}
+    )
     require_torch()
     import torch  # noqa: PLC0415 - `lsi --help` works without PyTorch
 
@@ -174,7 +177,7 @@ def _table(
     train, rows = (_labelled(each, known) for each, known in zip((train, rows), labels, strict=True))
     classes = min((len(each.names) for each in labels if each is not None), default=0)
     decoder = OwnDecoder(generator, str(arguments.generator))
-    return LatentTable(train, rows, decoder, Detector(sensor, samples), recogniser, classes)
+    return LatentTable(train, rows, decoder, Detector(sensor, samples), recogniser, arguments.faces, classes)
 
 
 def _labelled(rows: "LatentSet", classes: Classes | None) -> "LatentSet":
@@ -225,12 +228,7 @@ def _command(arguments: argparse.Namespace) -> str:
     for option in ("generator", "data", "val", "board", "recognition", "segmentation", "segmentation_train"):
         path = getattr(arguments, option)
         words += [] if path is None else ["--" + option.replace("_", "-"), path.name]
-    words += [
-        "--part",
-        arguments.part,
-        "--train-rows",
-        str(arguments.train_rows),
-        "--limit",
-        str(arguments.limit),
-    ]
+    words += ["--part", arguments.part]
+    for option in ("train_rows", "limit", "faces"):
+        words += ["--" + option.replace("_", "-"), str(getattr(arguments, option))]
     return shlex.join([*words, "-o", arguments.output.name])
