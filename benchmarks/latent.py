@@ -26,6 +26,7 @@ from host.decoder.generator_file import GeneratorFile
 from host.decoder.synthesis import SynthesisShape, parameter_count
 from lab.digits import write_digits
 from lab.picture_measures import psnr_db
+from training.command_parts import whole_numbers
 from training.course import run_course
 from training.data import FaceData, open_data
 from training.detectors import AD7383_4
@@ -40,9 +41,8 @@ from training.paper_student import PaperStudent
 from training.whole_picture import pictures_of
 
 SIZE_PX: Final = 16
-ALL_D: Final = (4, 16, 64)
 GENERATOR_EPOCHS: Final = 12
-EPOCHS: Final = 25
+EPOCHS: Final = 8
 POINTS: Final = 100.0
 RUNS: Final = Path(__file__).parent / "results" / "attribute_runs.json"
 DETECTOR: Final = Detector(AD7383_4.sensor, AD7383_4.samples, averaged=True)
@@ -52,13 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train on digits, read the report of faces where one is named, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latent", description=__doc__)
     parser.add_argument("--report", type=Path, help="report.json of 'lsi evaluate-latent' on faces")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of either encoder on digits (default 25)")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of either encoder on digits (default 8)")
+    parser.add_argument("--d", default="16", help="numbers of masks on digits, with commas (default 16)")
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(1)
     figures = [] if parsed.report is None else of_faces(json.loads(parsed.report.read_text("utf-8")))
     with tempfile.TemporaryDirectory() as folder:
-        figures += _on_digits(Path(folder), parsed.epochs)
+        all_d = whole_numbers("--d", parsed.d, 1, 512)
+        figures += _on_digits(Path(folder), parsed.epochs, all_d)
     print(report("latent", figures, as_json=parsed.json))
     return 0
 
@@ -111,7 +113,7 @@ def of_faces(document: Mapping[str, Any]) -> list[Figure]:
     return found
 
 
-def _on_digits(folder: Path, epochs: int) -> list[Figure]:
+def _on_digits(folder: Path, epochs: int, all_d: list[int]) -> list[Figure]:
     files = write_digits(folder)
     data, val = open_data(files["train"]), open_data(files["val"])
     pictures = pictures_of(data, SIZE_PX)
@@ -123,7 +125,7 @@ def _on_digits(folder: Path, epochs: int) -> list[Figure]:
     true = pictures_of(val, SIZE_PX)
     gaps: list[float] = []
     beside: dict[str, float] = {}
-    for d in ALL_D:
+    for d in all_d:
         ours, paper = (_trained(lesson, generator, d, epochs, is_paper=each) for each in (False, True))
         offsets, logits = _answers(ours, exam)
         auc, official = (
@@ -140,7 +142,7 @@ def _on_digits(folder: Path, epochs: int) -> list[Figure]:
     beside["psnr_db_teacher"] = psnr_db(OwnDecoder(generator).pictures(teacher), true)
     return [
         _figure("ours_vs_official_auc_points_min", min(gaps), "points", 0.0, **beside, chance=0.5),
-        _figure("encoder_parameter_ratio", ratio, "times fewer", 10.0, d=ALL_D[-1]),
+        _figure("encoder_parameter_ratio", ratio, "times fewer", 10.0, d=all_d[-1], epochs=epochs),
     ]
 
 

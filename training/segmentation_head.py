@@ -94,7 +94,8 @@ def mean_f1(found: Labels, true: Labels, classes: int) -> float:
 def modal_map(labels: Labels, classes: int) -> Labels:
     """The commonest class of each pixel (R, R): what needs no measurement."""
     counts = np.stack([(labels == label).sum(axis=0) for label in range(classes)])
-    return counts.argmax(axis=0).astype(np.uint8)
+    common: Labels = counts.argmax(axis=0).astype(np.uint8)
+    return common
 
 
 def shrunk(labels: Labels, size_px: int) -> Labels:
