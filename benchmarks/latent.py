@@ -54,13 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", type=Path, help="report.json of 'lsi evaluate-latent' on faces")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of either encoder on digits (default 8)")
     parser.add_argument("--d", default="16", help="numbers of masks on digits, with commas (default 16)")
+    parser.add_argument("--skip-digits", action="store_true", help="only the figures of the report")
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(1)
     figures = [] if parsed.report is None else of_faces(json.loads(parsed.report.read_text("utf-8")))
-    with tempfile.TemporaryDirectory() as folder:
+    if not parsed.skip_digits:
         all_d = whole_numbers("--d", parsed.d, 1, 512)
-        figures += _on_digits(Path(folder), parsed.epochs, all_d)
+        with tempfile.TemporaryDirectory() as folder:
+            figures += _on_digits(Path(folder), parsed.epochs, all_d)
     print(report("latent", figures, as_json=parsed.json))
     return 0
 
