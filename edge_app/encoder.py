@@ -3,11 +3,13 @@
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_app.tflite_model import TfliteModel
 from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle
 from lsi.errors import GoldenVectorError, ShapeMismatchError
+from lsi.latent import LatentOffset
 from lsi.measurement import Measurement
 
 
@@ -41,6 +43,7 @@ class TfliteEncoder:
         self._schema = bundle.attributes
         self._pattern_digest = bundle.patterns.digest
         self._d = bundle.manifest.d
+        self._latent = bundle.manifest.latent
         self._model = model or TfliteModel(bundle)
         _check_golden(self._model, bundle)
 
@@ -54,11 +57,35 @@ class TfliteEncoder:
             raise ShapeMismatchError(found, hint="load the masks of the model's own bundle.")
         return AttributeLogits(self._model.answer(measurement.values), self._schema)
 
+    def encode_latent(self, measurement: Measurement) -> tuple[AttributeLogits, LatentOffset]:
+        """Logits and latent offset of one measurement. The offset is image-equivalent: seal it.
+
+        Raises:
+            ShapeMismatchError: See :class:`Encoder`; or the bundle is not a latent one.
+        """
+        if self._latent is None:
+            found = "This bundle gives attributes and no latent."
+            raise ShapeMismatchError(found, hint="a bundle that 'lsi export' made of a latent checkpoint.")
+        logits = self.encode(measurement)
+        return logits, LatentOffset(self._model.last_offset(), self._latent)
+
 
 def _check_golden(model: TfliteModel, bundle: Bundle) -> None:
     golden = bundle.golden
     answers = np.stack([model.answer(values) for values in golden.inputs])
-    error = float(np.max(np.abs(answers - golden.logits)))
-    if not error <= golden.tolerance:
-        found = f"Golden vectors differ by {error:.3g}, allowed is {golden.tolerance:.3g}."
-        raise GoldenVectorError(found, hint="the runtime that the bundle was exported for.")
+    _check_error("vectors", answers, golden.logits, golden.tolerance)
+    if golden.offsets is not None:
+        found = []
+        for values in golden.inputs[: len(golden.offsets.values)]:
+            model.answer(values)
+            found.append(model.last_offset())
+        _check_error("offsets", np.stack(found), golden.offsets.values, golden.offsets.tolerance)
+
+
+def _check_error(
+    name: str, found: NDArray[np.float32], wanted: NDArray[np.float32], tolerance: float
+) -> None:
+    error = float(np.max(np.abs(found - wanted)))
+    if not error <= tolerance:
+        message = f"Golden {name} differ by {error:.3g}, allowed is {tolerance:.3g}."
+        raise GoldenVectorError(message, hint="the runtime that the bundle was exported for.")

@@ -37,9 +37,14 @@ class TfliteModel:
         except (ValueError, RuntimeError) as cause:
             found = f"The model of {bundle!r} does not load on this runtime."
             raise BundleError(found, hint="export the bundle for this runtime.") from cause
-        outputs = len(bundle.attributes) + 1
-        self._input = _only_tensor(self._interpreter.get_input_details(), bundle.manifest.d)
-        self._output = _only_tensor(self._interpreter.get_output_details(), outputs)
+        source: set[tuple[int, ...]] = {(1, bundle.manifest.d)}
+        logits = (1, len(bundle.attributes) + 1)
+        latent = bundle.manifest.latent
+        self._latent_shape = None if latent is None else (1, *latent.shape)
+        sinks: set[tuple[int, ...]] = {logits} | ({self._latent_shape} if self._latent_shape else set())
+        self._input = _float_tensors(self._interpreter.get_input_details(), source)[1, bundle.manifest.d]
+        self._outputs = _float_tensors(self._interpreter.get_output_details(), sinks)
+        self._output = self._outputs[logits]
         for tensor in tensors:
             _check_quantization(tensor)
 
@@ -50,13 +55,27 @@ class TfliteModel:
         logits: NDArray[np.float32] = self._interpreter.get_tensor(self._output)[0]
         return logits
 
+    def last_offset(self) -> NDArray[np.float32]:
+        """The offset (L, D) that belongs to the last :meth:`answer`.
 
-def _only_tensor(details: list[Details], width: int) -> int:
+        Raises:
+            ShapeMismatchError: The model has no such output: its bundle is not a latent one.
+        """
+        if self._latent_shape is None:
+            raise ShapeMismatchError("This bundle's model has no latent output.", hint="a latent bundle.")
+        offset: NDArray[np.float32] = self._interpreter.get_tensor(self._outputs[self._latent_shape])[0]
+        return offset
+
+
+def _float_tensors(details: list[Details], wanted: set[tuple[int, ...]]) -> dict[tuple[int, ...], int]:
+    """Index of each tensor by its shape; exactly the ``wanted`` ones, all float32."""
     shapes = [(np.dtype(tensor["dtype"]), tuple(map(int, tensor["shape"]))) for tensor in details]
-    if shapes != [(np.dtype(np.float32), (1, width))]:
-        found = f"The model has tensors {shapes}, expected one float32 of shape (1, {width})."
+    is_float = all(dtype == np.float32 for dtype, _ in shapes)
+    if not is_float or sorted(shape for _, shape in shapes) != sorted(wanted):
+        names = " and ".join(map(str, sorted(wanted)))
+        found = f"The model has tensors {shapes}, expected float32 of shape {names}."
         raise ShapeMismatchError(found, hint=_EXPORT_AGAIN)
-    return int(details[0]["index"])
+    return {shape: int(tensor["index"]) for (_, shape), tensor in zip(shapes, details, strict=True)}
 
 
 def _check_quantization(tensor: Details) -> None:

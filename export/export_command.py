@@ -14,7 +14,9 @@ EXAMPLE: Final = "example: lsi export checkpoints/lite16.npz -o attr-lite-16-0.2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lsi export`` to its parser."""
     parser.epilog = EXAMPLE
-    parser.add_argument("checkpoint", type=Path, help="from 'lsi train attributes' or 'lsi import-paper'")
+    parser.add_argument(
+        "checkpoint", type=Path, help="from 'lsi train attributes', 'lsi train latent' or 'lsi import-paper'"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -45,10 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
         BundleError: Name or version do not fit the manifest's schema.
     """
     _require_flatbuffers()
+    from training.latent_checkpoint import is_latent_checkpoint  # noqa: PLC0415 - keeps 'lsi --help' quick
     from training.paper_weights import is_paper_weights  # noqa: PLC0415 - keeps 'lsi --help' quick
 
     if is_paper_weights(arguments.checkpoint):
         return _export_paper(arguments)
+    if is_latent_checkpoint(arguments.checkpoint):
+        return _export_latent(arguments)
     return _export_attributes(arguments)
 
 
@@ -74,6 +79,30 @@ def _export_paper(arguments: argparse.Namespace) -> int:
         else f"{len(attributes)} logits, no latent"
     )
     print(f"wrote {arguments.output}: {len(model)} bytes, {recipe}, {outputs}")
+    return 0
+
+
+def _export_latent(arguments: argparse.Namespace) -> int:
+    """A latent bundle, with a reminder of what it gives away."""
+    created = _date(arguments.created)
+    from export.latent_bundle import export_latent_bundle  # noqa: PLC0415 - needs flatbuffers
+    from export.write_bundle import Identity, save_new  # noqa: PLC0415 - same
+    from lsi.bundle import parse_bundle  # noqa: PLC0415 - same
+    from training.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - same
+
+    checkpoint = load_latent_checkpoint(arguments.checkpoint)
+    identity = Identity(arguments.name or f"latent-{checkpoint.shape.d}", arguments.version, created)
+    exported = export_latent_bundle(checkpoint, identity, is_float=arguments.is_float)
+    bundle = parse_bundle(exported.content, arguments.output.name)
+    save_new(exported.content, arguments.output, replaces=arguments.force)
+    space, parity = checkpoint.space, exported.parity
+    print(f"wrote {arguments.output}: {bundle!r}")
+    print(f"{len(exported.content)} bytes, model {len(bundle.model)}, offset {space.layers} x {space.width}")
+    print(
+        f"error to float: offset {100 * parity.offset_rms:.1f} % root mean square, "
+        f"logit at most {parity.logit_error:.3f} ({parity.rows} random inputs)"
+    )
+    print("Its offsets are image-equivalent: a device seals them for one host, in mode latent only.")
     return 0
 
 

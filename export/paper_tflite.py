@@ -63,7 +63,7 @@ class _Lowering:
     """
 
     def __init__(self, recipe: Recipe, grouping: Grouping, shapes: Mapping[str, Shape]) -> None:
-        self._operators = Operators(Graph(description=f"lsi paper encoder, {recipe}"))
+        self._operators = Operators(Graph(description=f"lsi encoder, {recipe}"))
         self._recipe = recipe
         self._shapes = shapes
         self._rows: dict[str, int] = {}

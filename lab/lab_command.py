@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from host.cli import Command
-from lab import record_command
+from lab import digits_command, record_command, segment_command
 
-HELP: Final = "bench only: record labelled measurement vectors (image-equivalent)"
-_ACTIONS: Final[Mapping[str, Command]] = {"record": record_command}
+HELP: Final = "bench only: record labelled measurement vectors (image-equivalent), label pixels, write digits"
+_ACTIONS: Final[Mapping[str, Command]] = {
+    "record": record_command,
+    "digits": digits_command,
+    "segment": segment_command,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -36,17 +36,30 @@ REQUIRED: Final = frozenset({MASKS, MODEL, CALIBRATION, ATTRIBUTES, POLICY, GOLD
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class GoldenOffsets:
+    """The float model's offsets for the first of the golden inputs. Shape: ``values`` (m, L, D) float32."""
+
+    values: NDArray[np.float32]
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        shape = (None, None, None)
+        object.__setattr__(self, "values", frozen_array("golden offsets", self.values, np.float32, shape))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class GoldenVectors:
     """Inputs drawn at random in the calibrated range, and the float model's answers.
 
     Shape: ``inputs`` (n, d), ``logits`` (n, K + 1), both float32. A runtime passes when
     no logit differs by more than ``tolerance``. int8 kernels are not bit-exact between
-    processors, so nothing here is compared by hash.
+    processors, so nothing here is compared by hash. ``offsets`` are those of a latent bundle.
     """
 
     inputs: NDArray[np.float32]
     logits: NDArray[np.float32]
     tolerance: float
+    offsets: GoldenOffsets | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -69,7 +82,8 @@ class Bundle:
     """A bundle whose digests and shapes have been checked.
 
     ``model`` is a TFLite file: float32 measurement (1, d) in, float32 logits (1, K + 1)
-    out. ``allowed`` are the attributes that its policy lets out.
+    out, and in a latent bundle the offset (1, L, D) too. ``allowed`` are the attributes that its
+    policy lets out.
     """
 
     manifest: BundleManifest
@@ -214,6 +228,8 @@ def golden_json(golden: GoldenVectors) -> bytes:
         "logits": golden.logits.tolist(),
         "tolerance": golden.tolerance,
     }
+    if golden.offsets is not None:
+        document |= {"offsets": golden.offsets.values.tolist(), "offset_tolerance": golden.offsets.tolerance}
     return canonical_json(document)
 
 
@@ -241,6 +257,7 @@ def _check_shapes(bundle: Bundle) -> None:
     if bundle.golden.inputs.shape[1] != d or bundle.golden.logits.shape[1] != outputs:
         found = f"golden vectors do not have {d} inputs and {outputs} outputs."
         raise ShapeMismatchError(found, hint="export the bundle again.")
+    _check_offsets(bundle)
     unknown = sorted(bundle.allowed - set(bundle.attributes.names))
     if unknown:
         found = f"policy allows attributes that the model does not have: {', '.join(unknown)}."
@@ -251,6 +268,17 @@ def _check_mode(manifest: BundleManifest, policy: Mapping[str, Any]) -> None:
     if policy.get("mode", manifest.mode) != manifest.mode:
         found = f"the manifest says mode '{manifest.mode}', policy.json another."
         raise ShapeMismatchError(found, hint="export the bundle again.")
+
+
+def _check_offsets(bundle: Bundle) -> None:
+    latent, golden = bundle.manifest.latent, bundle.golden
+    wanted = None if latent is None else latent.shape
+    found = None if golden.offsets is None else golden.offsets.values.shape[1:]
+    if found != wanted:
+        message = f"golden offsets of {found}, and a manifest that says {wanted}."
+        raise ShapeMismatchError(message, hint="export the bundle again.")
+    if golden.offsets is not None and len(golden.offsets.values) > len(golden.inputs):
+        raise ShapeMismatchError("more golden offsets than inputs.", hint="export the bundle again.")
 
 
 def _attributes(document: Mapping[str, Any]) -> AttributeSchema:
@@ -280,4 +308,12 @@ def _golden(document: Mapping[str, Any]) -> GoldenVectors:
         inputs=np.array(document["inputs"], np.float32),
         logits=np.array(document["logits"], np.float32),
         tolerance=float(document["tolerance"]),
+        offsets=_golden_offsets(document),
     )
+
+
+def _golden_offsets(document: Mapping[str, Any]) -> GoldenOffsets | None:
+    if "offsets" not in document:
+        return None
+    values = np.array(document["offsets"], np.float32)
+    return GoldenOffsets(values, float(document["offset_tolerance"]))

@@ -287,3 +287,9 @@ class FlashError(LsiError):
     """A device that could not be reached or did not do what it was asked."""
 
     exit_code = 54
+
+
+class TrainingError(LsiError, ArithmeticError):
+    """A training run whose loss is no longer a number; its last good state is kept."""
+
+    exit_code = 34

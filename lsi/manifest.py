@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from lsi.disclosure import PayloadMode
 from lsi.errors import BundleError, DigestMismatchError, SignatureMismatchError
 from lsi.frozen import digest_of
+from lsi.latent import LatentForm
 from lsi.schema import check
 
 FORMAT: Final = "lsi.bundle/1"
@@ -39,7 +41,9 @@ class BundleManifest:
 
     ``content_id`` is the hash of everything but audit and card. ``security_epoch`` and
     ``expires`` are read at install; ``signature`` names the member that signs this
-    manifest (``MANIFEST_SIGNATURE``) and is ``None`` while a bundle is unsigned (ADR 0007).
+    manifest (``MANIFEST_SIGNATURE``) and is ``None`` while a bundle is unsigned (ADR 0007). ``latent``
+    is the latent space of the model's offsets, ``None`` in every bundle whose mode is not ``latent``:
+    its model has no such output.
     """
 
     name: str
@@ -57,6 +61,7 @@ class BundleManifest:
     scene_transfer: str
     signature: str | None
     files: Mapping[str, FileEntry]
+    latent: LatentForm | None = None
 
     @property
     def short_id(self) -> str:
@@ -66,6 +71,8 @@ class BundleManifest:
     def to_json(self) -> bytes:
         """Canonical JSON (RFC 8785: only strings, whole numbers and null occur)."""
         document = {"format": FORMAT, **asdict(self)}
+        if self.latent is None:
+            del document["latent"]
         return canonical_json(document)
 
 
@@ -103,6 +110,9 @@ def parse_manifest(members: Mapping[str, bytes], source: str) -> BundleManifest:
     except (ValueError, RecursionError) as cause:
         raise BundleError(f"{source}: manifest.json is not JSON.") from cause
     check(document, "manifest", error=BundleError, source=source)
+    if (document["mode"] == PayloadMode.LATENT) != ("latent" in document):
+        found = f"{source}: mode '{document['mode']}' and field 'latent' contradict each other."
+        raise BundleError(found, hint="export the bundle again.")
     manifest = _from_document(document)
     if manifest.to_json() != members[MANIFEST]:
         found = f"{source}: manifest.json is not written in canonical form."
@@ -120,6 +130,8 @@ def manifest_digest(manifest: bytes) -> bytes:
 def _from_document(document: Mapping[str, Any]) -> BundleManifest:
     fields = {key: value for key, value in document.items() if key != "format"}
     fields["compatible"] = tuple(fields["compatible"])
+    if "latent" in fields:
+        fields["latent"] = LatentForm(**fields["latent"])
     fields["files"] = {name: FileEntry(**entry) for name, entry in fields["files"].items()}
     return BundleManifest(**fields)
 

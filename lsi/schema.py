@@ -35,6 +35,7 @@ SCHEMA_NAMES: Final = (
     "site-policy",
     "policy-record",
     "privacy-ledger",
+    "generator",
 )
 MAX_REASONS: Final = 5
 
@@ -128,6 +129,7 @@ _HINTS: Final = {
     "privacy-ledger": "'sudo lsi-edge policy --new-ledger'; info tells everybody of it.",
     "policy-record": "'sudo lsi-edge policy --widen' writes it anew.",
     "flash-devices": "docs/how-to/flash-a-device.md.",
+    "generator": "docs/how-to/bring-your-own-generator.md.",
 }
 
 

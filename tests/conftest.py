@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from lab.broker import LoopbackBroker, find_mosquitto, loopback_broker
 from lab.bundles import shipped_bundle
 from lab.signed_copy import SignedCopy, signed_copy
+from tests.digits_domain import DigitsDomain, digits_domain
 
 # How fast a machine is decides no test.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -72,3 +73,9 @@ def minisign_path() -> str:
 def signed(tmp_path_factory: pytest.TempPathFactory) -> SignedCopy:
     """The shipped bundle, signed with a key of this run."""
     return signed_copy(shipped_bundle(), tmp_path_factory.mktemp("signed"))
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> DigitsDomain:
+    """The second domain with a small generator, trained once for the whole run."""
+    return digits_domain(tmp_path_factory.mktemp("digits"))

@@ -1,7 +1,6 @@
 """``lsi train attributes``: masks and read-out from data files, one checkpoint per bank."""
 
 import argparse
-import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from training.command_parts import (
     check_limits,
     command_line,
     digests,
+    named_weights,
     read_sensor,
     require_torch,
     whole_numbers,
@@ -35,7 +35,6 @@ LARGEST_D: Final = 512
 SAVE_EVERY_S: Final = 30.0
 """An interruption costs at most one epoch, or this long where epochs are short."""
 STARTS: Final = ("dither", "noise", "pca", "lda")
-_WEIGHT: Final = re.compile(r"\d{1,6}(\.\d{1,6})?")
 RULES: Final = {
     "balanced": "best balanced accuracy on val tune",
     "accuracy": "a calibrated probability of one half",
@@ -211,14 +210,7 @@ def mask_losses(words: list[str]) -> tuple[tuple[str, float], ...]:
     """
     from training.mask_losses import MASK_LOSSES  # noqa: PLC0415 - needs PyTorch
 
-    found = []
-    for word in words:
-        name, _, weight = word.partition("=")
-        if name not in MASK_LOSSES or not _WEIGHT.fullmatch(weight):
-            hint = f"NAME=WEIGHT with a name out of {', '.join(sorted(MASK_LOSSES))}, such as open_floor=0.1."
-            raise ConfigError(f"--mask-loss is {word!r}.", hint=hint)
-        found.append((name, float(weight)))
-    return tuple(found)
+    return tuple(named_weights("--mask-loss", words, tuple(MASK_LOSSES)).items())
 
 
 def _banks(arguments: argparse.Namespace) -> list[tuple[int, int]]:

@@ -73,14 +73,17 @@ class Motion:
 
 def jittered(faces: Tensor, jitter: Jitter, generator: torch.Generator) -> Tensor:
     """Each face mirrored or not, a little shifted, turned and scaled."""
-    count = len(faces)
-    motion = Motion(
+    return near_motion(len(faces), jitter, generator).applied(faces, "reflection")
+
+
+def near_motion(count: int, jitter: Jitter, generator: torch.Generator) -> Motion:
+    """What :func:`jittered` does to each of ``count`` faces."""
+    return Motion(
         shift=jitter.shift * torch.randn(count, 2, generator=generator).clamp(-3, 3),
         turn_rad=jitter.turn_rad * torch.randn(count, generator=generator),
         scale=1 + jitter.scale * torch.randn(count, generator=generator).clamp(-3, 3),
         mirror=_signs(count, generator),
     )
-    return motion.applied(faces, "reflection")
 
 
 def widely_jittered(faces: Tensor, generator: torch.Generator) -> Tensor:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsi.attributes import AttributeSchema
+from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import DataError
 from lsi.frozen import frozen_array
 from lsi.patterns import PatternSet
 from lsi.whole_file import whole_file
-from training.damaged_npz import DAMAGED_NPZ
 from training.read_out import Dense, ReadOutWeights
 
 FORMAT: Final = "lsi.checkpoint/1"

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from lsi.schema import check
 from lsi.sensor import SensorModel
 from lsi.toml_file import read_toml
 
+WEIGHT: Final = re.compile(r"\d{1,6}(\.\d{1,6})?")
+"""How a weight of a loss is written."""
 MOST_HASHED_BYTES: Final = 1 << 20
 """How much of a file is read at a time to digest it."""
 
@@ -68,6 +71,22 @@ def whole_numbers(option: str, text: str, low: int, high: int) -> list[int]:
     if len(set(numbers)) != len(numbers) or not all(low <= number <= high for number in numbers):
         raise ConfigError(f"{option} is {text!r}.", hint=hint)
     return numbers
+
+
+def named_weights(option: str, words: Sequence[str], known: Sequence[str]) -> dict[str, float]:
+    """Names and weights of a repeated ``NAME=WEIGHT``.
+
+    Raises:
+        ConfigError: Another form, or a name that is not ``known``.
+    """
+    found = {}
+    for word in words:
+        name, _, weight = word.partition("=")
+        if name not in known or not WEIGHT.fullmatch(weight):
+            hint = f"NAME=WEIGHT with a name out of {', '.join(sorted(known))}, such as {min(known)}=0.1."
+            raise ConfigError(f"{option} is {word!r}.", hint=hint)
+        found[name] = float(weight)
+    return found
 
 
 def digests(paths: Sequence[Path]) -> dict[str, str]:

@@ -15,7 +15,15 @@ from torch import Tensor
 
 from lsi.errors import ConfigError
 from training.augmentation import Motion
-from training.forward_model import Scans, TwoArms, arm_light, measure_light, scan_light
+from training.forward_model import (
+    Scans,
+    TwoArms,
+    arm_light,
+    measure,
+    measure_light,
+    random_power_nw,
+    scan_light,
+)
 
 FIELD_PX: Final = 64.0
 """Shifts and paths count mask pixels of a field this wide, whatever the masks' own size."""
@@ -123,6 +131,26 @@ def disturbed_scans(  # noqa: PLR0913, PLR0917 - the arguments of measure and wh
     light = drawn.light(scenes, masks, disturbance)
     offset = disturbance.offset_counts * drawn.offset_signs[:, None]
     return scan_light(light, detector, *_exposure(scenes, detector, power_nw, generator), offset)
+
+
+def measured_in_use(  # noqa: PLR0913, PLR0917 - the arguments of measure and what disturbs it
+    scenes: Tensor,
+    masks: Tensor,
+    detector: TwoArms,
+    bounds_nw: tuple[float, float] | None,
+    limits: DisturbanceRange | None,
+    generator: torch.Generator,
+) -> Tensor:
+    """Measurements (B, d) as training sees them: each scene at a power and with disturbances of its own.
+
+    Without ``bounds_nw`` there is neither noise nor disturbance, without ``limits`` noise alone.
+    """
+    if bounds_nw is None:
+        return measure(scenes, masks, detector, torch.ones(len(scenes)), None)
+    power_nw = random_power_nw(len(scenes), bounds_nw, generator)
+    if limits is None:
+        return measure(scenes, masks, detector, power_nw, generator)
+    return randomly_disturbed(scenes, masks, detector, power_nw, limits, generator)
 
 
 def randomly_disturbed(  # noqa: PLR0913, PLR0917 - the arguments of measure and what disturbs it

@@ -15,11 +15,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import DataError
 from lsi.frozen import frozen_array
 from lsi.sensor import SensorModel
 from lsi.whole_file import whole_file
-from training.damaged_npz import DAMAGED_NPZ
 
 FORMAT: Final = "lsi.measured_vectors/1"
 MODE: Final = 0o600

@@ -87,7 +87,7 @@ class NestedReadOut(ReadOut):
         self.sizes = prefixes.sizes
         self.prefix_bias = nn.Parameter(torch.zeros(len(prefixes.sizes), width))
         self.mixture: Tensor
-        self.register_buffer("mixture", _mixture(prefixes.sizes))
+        self.register_buffer("mixture", size_mixture(prefixes.sizes))
 
     def forward(self, measurement: Tensor, shown: Tensor | int | None = None) -> Tensor:
         """Logits of measurements (B, d) of which the first ``shown`` count.
@@ -131,7 +131,7 @@ class NestedReadOut(ReadOut):
         return plain.eval()
 
 
-def _mixture(sizes: tuple[int, ...]) -> Tensor:
+def size_mixture(sizes: tuple[int, ...]) -> Tensor:
     """Row d': the part of each size's bias that d' gets; rows sum to 1. Shape (d + 1, sizes)."""
     counts = torch.arange(sizes[-1] + 1, dtype=torch.float32).clamp(min=sizes[0]).log()
     knots = torch.tensor(sizes, dtype=torch.float32).log()

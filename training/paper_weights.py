@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import DataError
 from lsi.frozen import frozen_array
 from lsi.patterns import PatternSet
 from lsi.whole_file import whole_file
-from training.damaged_npz import DAMAGED_NPZ
 
 FORMAT: Final = "lsi.paper/1"
 KIND: Final = "paper"

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.batches import Batch
-from training.disturbance import randomly_disturbed
-from training.forward_model import TwoArms, measure, random_power_nw
+from training.disturbance import measured_in_use
+from training.forward_model import TwoArms
 from training.mask_losses import MASK_LOSSES
 from training.mask_start import start_from_lda, start_from_pca, white_noise_start
 from training.masks import MaskLayer
@@ -81,12 +81,7 @@ class Student:
     def measurements(self, scenes: Tensor, masks: Tensor, detector: TwoArms) -> Tensor:
         """Measurements (B, d) of scenes (B, H, W), each at a power and with disturbances of its own."""
         bounds_nw, limits = self.settings.power_bounds_nw, self.settings.disturbance
-        if bounds_nw is None:
-            return measure(scenes, masks, detector, torch.ones(len(scenes)), None)
-        power_nw = random_power_nw(len(scenes), bounds_nw, self.generator)
-        if limits is None:
-            return measure(scenes, masks, detector, power_nw, self.generator)
-        return randomly_disturbed(scenes, masks, detector, power_nw, limits, self.generator)
+        return measured_in_use(scenes, masks, detector, bounds_nw, limits, self.generator)
 
     def read_out_for(self, size: int) -> ReadOut:
         """The read-out for the first ``size`` masks."""

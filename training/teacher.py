@@ -140,7 +140,7 @@ def answers(teacher: Teacher, pictures: Pictures) -> NDArray[np.float32]:
     """Logits (n, K) of ``pictures`` (n, 64, 64, 3): the mean of each picture and its mirror image."""
     device = next(teacher.parameters()).device
     parts = [
-        _shown(torch.tensor(pictures[start : start + SHOWN_AT_ONCE], device=device))
+        shown(torch.tensor(pictures[start : start + SHOWN_AT_ONCE], device=device))
         for start in range(0, len(pictures), SHOWN_AT_ONCE)
     ]
     found = [(teacher(part) + teacher(part.flip(-1))) / 2 for part in parts]
@@ -148,7 +148,7 @@ def answers(teacher: Teacher, pictures: Pictures) -> NDArray[np.float32]:
     return logits
 
 
-def _shown(pictures: Tensor) -> Tensor:
+def shown(pictures: Tensor) -> Tensor:
     """Codes (B, H, W, 3) to what the network reads, (B, 3, H, W)."""
     scaled = pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
     return scaled.contiguous(memory_format=torch.channels_last)
@@ -167,9 +167,9 @@ def _view(pictures: Tensor, settings: TeacherSettings, generator: torch.Generato
     cos, sin = turn_rad.cos() * scale, turn_rad.sin() * scale
     across = torch.stack((cos * mirror, sin, shift[:, 0]), dim=1)
     down = torch.stack((-sin * mirror, cos, shift[:, 1]), dim=1)
-    shown = _shown(pictures)
-    grid = functional.affine_grid(torch.stack((across, down), dim=1), list(shown.shape), align_corners=False)
-    moved = functional.grid_sample(shown, grid, padding_mode="reflection", align_corners=False)
+    seen = shown(pictures)
+    grid = functional.affine_grid(torch.stack((across, down), dim=1), list(seen.shape), align_corners=False)
+    moved = functional.grid_sample(seen, grid, padding_mode="reflection", align_corners=False)
     gain, offset = 1 + settings.gain * normal(count, 1, 1, 1), settings.offset * normal(count, 1, 1, 1)
     return (moved * gain + offset).contiguous(memory_format=torch.channels_last)
 

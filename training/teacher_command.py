@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="pictures to train on")
     parser.add_argument("--val", type=Path, required=True, metavar="FILE", help="pictures of other people")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="file to write")
+    parser.add_argument(
+        "--network",
+        type=Path,
+        metavar="FILE",
+        help="also keep the network, for the features loss of generators",
+    )
     parser.add_argument("--epochs", type=int, default=14, help="passes over the pictures (default 14)")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
     parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch (default 2)")
@@ -67,6 +73,7 @@ def ceiling_lines(figures: dict[str, Any]) -> list[str]:
 
 def _labels(arguments: argparse.Namespace) -> "SoftLabels":
     from training.data import open_data  # noqa: PLC0415 - `lsi --help` stays light
+    from training.feature_network import save_feature_network  # noqa: PLC0415 - needs PyTorch
     from training.soft_labels import SoftLabels, digest_of_data  # noqa: PLC0415 - same
     from training.teacher import TeacherSettings, answers, softened, train_teacher  # noqa: PLC0415 - same
     from training.whole_picture import pictures_of  # noqa: PLC0415 - same
@@ -76,6 +83,9 @@ def _labels(arguments: argparse.Namespace) -> "SoftLabels":
     names = data.attribute_names
     pictures, val_faces = pictures_of(data), val.faces(names)
     teacher = train_teacher(pictures, data.attributes, settings, print_line)
+    if arguments.network is not None:
+        save_feature_network(teacher, names, arguments.network)
+        print_line(f"wrote {arguments.network}")
     val_logits = answers(teacher, pictures_of(val))
     words = [(option, getattr(arguments, option[2:])) for option in ("--data", "--val")]
     words += [("-o", arguments.output), ("--epochs", arguments.epochs), ("--seed", arguments.seed)]

@@ -1,4 +1,4 @@
-"""``lsi train``: masks and read-out, the teacher, fine-tuning. Each product has a module of its own."""
+"""``lsi train``: masks and read-out, the latent path, fine-tuning. Each product has a module of its own."""
 
 import argparse
 from types import ModuleType
@@ -6,12 +6,16 @@ from typing import Final
 
 import training.attributes_command
 import training.finetune_command
+import training.generator_command
+import training.latent_command
 import training.teacher_command
 
 HELP: str = "train masks and read-out"
 PRODUCTS: Final[dict[str, ModuleType]] = {
     "attributes": training.attributes_command,
     "teacher": training.teacher_command,
+    "generator": training.generator_command,
+    "latent": training.latent_command,
     "finetune": training.finetune_command,
 }
 

@@ -1,0 +1,95 @@
+"""``lsi decode``: latents to pictures, marked as generated."""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from lsi.bundle import open_bundle
+from lsi.errors import ConfigError
+from lsi.latent import LatentForm
+from lsi.whole_file import whole_file
+
+HELP: Final = "make pictures of latents with their generator; every picture is marked as generated"
+EXAMPLE: Final = "Example: lsi decode latents.npz --generator faces64.npz -o decoded/ --sheet"
+MOST_SHEET: Final = 4096
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``lsi decode``."""
+    parser.epilog = EXAMPLE
+    add = parser.add_argument
+    add(
+        "latents",
+        type=Path,
+        help="of 'lsi open', or .npz with offsets (n, L, D) and the digest of their space",
+    )
+    add(
+        "--bundle", type=Path, metavar="FILE", help="for a file of 'lsi open': the bundle that the device ran"
+    )
+    add("--generator", type=Path, required=True, metavar="FILE", help="of 'lsi train generator', or a .toml")
+    add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write into")
+    add("--sheet", action="store_true", help="one contact sheet instead of a file for each latent")
+    add("--first", type=int, metavar="N", help="only the first N latents")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Decode batch by batch, write PNG files, say how many.
+
+    Raises:
+        ConfigError: PyTorch is missing, or the folder holds such files already.
+        DataError: Latents or generator cannot be used.
+        ShapeMismatchError: The latents belong to another generator.
+    """
+    if arguments.first is not None and arguments.first < 1:
+        raise ConfigError(f"--first is {arguments.first}.", hint="1 or more.")
+    try:
+        from host.decoder.open_decoder import open_decoder  # noqa: PLC0415 - needs PyTorch
+    except ImportError as cause:
+        found = "Decoding needs PyTorch, which is not installed."
+        raise ConfigError(found, hint="pip install 'lsi-host[train]'.") from cause
+    from host.decoder.generated_picture import contact_sheet, marked_png  # noqa: PLC0415 - needs Pillow
+    from host.decoder.latent_file import load_latents  # noqa: PLC0415 - same
+
+    batch = load_latents(arguments.latents, None if arguments.bundle is None else _space(arguments.bundle))
+    decoder = open_decoder(arguments.generator)
+    offsets = batch.for_space(decoder.space)[: arguments.first]
+    _check_free(arguments, len(offsets))
+    pictures = decoder.pictures(offsets)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    name = arguments.latents.name
+    if arguments.sheet:
+        _write(arguments.output / "sheet.png", contact_sheet(pictures, decoder.space, name))
+    else:
+        for index, picture in enumerate(pictures):
+            content = marked_png(picture, decoder.space, f"{name}, row {index}")
+            _write(arguments.output / _name(index), content)
+    count = f"{len(pictures)} pictures of {decoder.size_px} px in {arguments.output}"
+    print(f"{count}; made by a generator, no evidence")
+    return 0
+
+
+def _space(path: Path) -> LatentForm:
+    """The latent space of a bundle's offsets; its signature was the device's business."""
+    latent = open_bundle(path).manifest.latent
+    if latent is None:
+        raise ConfigError(f"{path} is no latent bundle.", hint="the bundle that the device ran.")
+    return latent
+
+
+def _name(index: int) -> str:
+    return f"generated-{index:05}.png"
+
+
+def _check_free(arguments: argparse.Namespace, count: int) -> None:
+    """Nothing is overwritten."""
+    if arguments.sheet and count > MOST_SHEET:
+        raise ConfigError(f"{count} pictures are too many for one sheet.", hint=f"--first {MOST_SHEET}.")
+    names = ["sheet.png"] if arguments.sheet else [_name(index) for index in range(count)]
+    taken = [name for name in names if (arguments.output / name).exists()]
+    if taken:
+        raise ConfigError(f"{arguments.output} holds {taken[0]} already.", hint="another folder.")
+
+
+def _write(path: Path, content: bytes) -> None:
+    with whole_file(path) as file:
+        file.write(content)

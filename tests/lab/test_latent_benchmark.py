@@ -1,0 +1,35 @@
+"""How the figures that the goals name follow from a report."""
+
+import json
+
+import pytest
+
+from benchmarks.latent import RUNS, of_faces
+
+
+def _row(metric: str, d: int, value: float, **beside: float) -> dict[str, object]:
+    return {
+        "metric": metric,
+        "d": d,
+        "value": value,
+        "beside": {k.replace("_", " "): v for k, v in beside.items()},
+    }
+
+
+def test_figures_of_faces_follow_from_the_report() -> None:
+    direct = {row["d"]: row["auc"] for row in json.loads(RUNS.read_text("utf-8"))["rows"]}[64]
+    rows = [
+        _row("attribute_auc", 64, direct - 0.02),
+        _row("verification_auc", 128, 0.8, mean_face=0.5, teacher=0.9),
+        _row("landmark_nme", 16, 0.015, mean_shape=0.03),
+    ]
+    found = {figure.name: figure for figure in of_faces({"rows": rows})}
+    assert found["latent_vs_direct_auc_points_d64"].value == pytest.approx(-2)
+    assert found["latent_vs_direct_auc_points_d64"].holds is False
+    assert found["verification_share_of_ceiling_d128"].value == pytest.approx(0.75)
+    assert found["nme_below_mean_shape_share_d16"].value == pytest.approx(0.5)
+    assert found["nme_below_mean_shape_share_d16"].holds is True
+
+
+def test_what_the_report_lacks_is_left_out() -> None:
+    assert of_faces({"rows": [_row("attribute_auc", 16, 0.8)]}) == []
