@@ -13,6 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
 
 from transport.broker import NO_PROPERTIES, BrokerAddress, Message, MessageProperties, Session
+from transport.intake import Intake
 from transport.outgoing import WINDOW
 from transport.protocol import V5, V311
 from transport.timing import Timing
@@ -47,6 +48,7 @@ class Plan:
     session: Session
     subscriptions: tuple[str, ...]
     timing: Timing
+    intake: Intake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def new_client(plan: Plan) -> paho.Client:
         clean_session=True if plan.protocol is V311 else None,
         protocol=plan.protocol,
         reconnect_on_failure=False,
+        manual_ack=plan.intake is not None,
     )
     client.connect_timeout = plan.timing.connect_s
     client.max_inflight_messages_set(WINDOW)
@@ -92,6 +95,8 @@ def connect(client: paho.Client, plan: Plan) -> None:
         properties.MaximumPacketSize = MAX_PACKET_BYTES
         if plan.session.expires_s:
             properties.SessionExpiryInterval = plan.session.expires_s
+        if plan.intake is not None:
+            properties.ReceiveMaximum = plan.intake.receive_maximum
         # A clean start ends the session that a loss left, and the end of a session speaks its will.
         options = {"clean_start": not plan.session.expires_s, "properties": properties}
     client.connect(address.host, address.port, address.keepalive_s, **options)
@@ -118,7 +123,16 @@ def packet_bytes(message: Message) -> int:
 def message_of(received: paho.MQTTMessage) -> Message:
     """What paho received, as a value of ours."""
     properties = NO_PROPERTIES if received.properties is None else _unpacked(received.properties)
-    return Message(received.topic, bytes(received.payload), received.qos, bool(received.retain), properties)
+    topic = _readable_topic(received)
+    return Message(topic, bytes(received.payload), received.qos, bool(received.retain), properties)
+
+
+def _readable_topic(received: paho.MQTTMessage) -> str:
+    """A topic that is no UTF-8 breaks the rules (MQTT 5, 1.5.4); a reader is to see it and refuse."""
+    try:
+        return received.topic
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "backslashreplace")
 
 
 def limits_of(properties: Properties | None) -> BrokerLimits:
