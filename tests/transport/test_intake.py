@@ -57,9 +57,9 @@ def test_the_broker_sends_no_more_than_the_maximum_before_an_acknowledgement(
 
 def test_what_was_not_acknowledged_comes_again_and_what_was_does_not(mosquitto: LoopbackBroker) -> None:
     reader, writer, taken = Recorder(), Recorder(), Taken()
-    options: dict[str, Any] = {"subscriptions": ["in/again"], "session": Session(0, 60), "intake": intake(taken)}
+    options: dict[str, Any] = {"subscriptions": ["in/again"], "session": Session(0, 60)}
     with (
-        linked(mosquitto.port, "in-again", reader, **options) as reading,
+        linked(mosquitto.port, "in-again", reader, intake=intake(taken), **options) as reading,
         linked(mosquitto.port, "in-again-w", writer) as link,
     ):
         assert (reader.state(), writer.state()) == (LinkState.ONLINE, LinkState.ONLINE)
