@@ -30,8 +30,14 @@ def as_text(event: Received | Rejected | Gap) -> str:
     if isinstance(event, Gap):
         return _gap_line(event)
     if isinstance(event, Rejected):
-        return f"rejected {event.topic} ({event.size_bytes} bytes): {event.reason}"
+        said = f"rejected {event.topic} ({event.size_bytes} bytes): {event.reason}"
+        return printable(said)
     return _content_line(event.topic.device_id, event.content, event.size_bytes)
+
+
+def printable(text: str) -> str:
+    """``text`` without what could steer a terminal: topics and reasons may hold what anybody sent."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _content_line(device_id: str, content: Content, size_bytes: int) -> str:

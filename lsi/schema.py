@@ -89,17 +89,17 @@ def decode_document(encoded: bytes, name: str, max_bytes: int = MAX_PAYLOAD_BYTE
     Raises:
         PayloadError: Longer than ``max_bytes``, not JSON, or against the schema.
     """
-    document = parse_document(encoded, name)
+    document = parse_document(encoded, name, max_bytes)
     check(document, name, error=PayloadError, source=f"{name} payload")
     checked: dict[str, Any] = document
     return checked
 
 
-def parse_document(encoded: bytes, name: str) -> Any:  # noqa: ANN401 - parsed JSON
+def parse_document(encoded: bytes, name: str, max_bytes: int = MAX_PAYLOAD_BYTES) -> Any:  # noqa: ANN401 - parsed JSON
     """Parse a payload from the wire and hold it to no schema yet; ``name`` is for the message.
 
     Raises:
-        PayloadError: Longer than ``MAX_PAYLOAD_BYTES``, or not JSON.
+        PayloadError: Longer than ``max_bytes``, or not JSON.
     """
     source = f"{name} payload"
     if len(encoded) > max_bytes:
