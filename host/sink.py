@@ -51,8 +51,9 @@ class SinkRow:
         content = event.content
         match content:
             case EventPayload() | AttributePayload():
-                plain = replace(content, hist=False) if isinstance(content, EventPayload) else content
-                encoded = plain.encode()
+                if isinstance(content, EventPayload) and content.hist:
+                    content = replace(content, hist=False)
+                encoded = content.encode()
                 key = Key(content.device_id, content.stream, int(content.seq))
                 return cls(
                     key, event.topic.kind, content.ts, content.clock, content.bundle, _digest(encoded),

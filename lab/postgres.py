@@ -59,8 +59,8 @@ def find_postgres() -> Path | None:
 
 
 @contextlib.contextmanager
-def local_postgres(binaries: Path) -> Iterator[LocalPostgres]:
-    """A server with an empty database for as long as the context lasts.
+def local_postgres(binaries: Path, settings: str = "") -> Iterator[LocalPostgres]:
+    """A server with an empty database for as long as the context lasts; ``settings`` go into its file.
 
     Raises:
         ConfigError: It did not start; the message holds what it said.
@@ -72,7 +72,7 @@ def local_postgres(binaries: Path) -> Iterator[LocalPostgres]:
         options = ["-U", USER, "--auth=trust", "--encoding=UTF8", "--no-locale", "-D", str(folder / "data")]
         _run([binaries / "initdb", *options], folder)
         with (folder / "data" / "postgresql.conf").open("a", encoding="utf-8") as config:
-            config.write(CONFIG)
+            config.write(CONFIG + settings)
         server = LocalPostgres(folder, binaries)
         server.start()
         try:

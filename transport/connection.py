@@ -190,14 +190,14 @@ class Connection:
             return
         writes = selectors.EVENT_WRITE if self._client.want_write() else 0
         selector.modify(sock, selectors.EVENT_READ | writes)
-        has_more = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        is_pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        has_more = is_pending or self._client.has_buffered
         ready = selector.select(0 if has_more else self._sleep_s())
         self._wakeup.clear()
         if has_more or any(key.fileobj is sock and events & selectors.EVENT_READ for key, events in ready):
             self._read()
             self._liveness.heard(self._now_s())
-        for mid in self._acknowledged.take():
-            self._client.ack(mid, 1)
+        self._client.acknowledge(self._acknowledged.take())
         self._send_waiting()
         if self._client.want_write():
             self._client.loop_write()

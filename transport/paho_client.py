@@ -2,7 +2,7 @@
 
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from transport.timing import Timing
 MAX_PACKET_BYTES: Final = 1 << 20
 """Told to the broker: it keeps longer packets to itself. Our longest payload is a sealed latent of 37 kB."""
 
+READ_BYTES: Final = 1 << 16
 PACKING_ERRORS: Final = (ValueError, TypeError, MQTTException, struct.error)
 """What paho raises for a message that cannot be written as a packet."""
 
@@ -59,9 +60,36 @@ class BrokerLimits:
     packet_bytes: int | None = None
 
 
-def new_client(plan: Plan) -> paho.Client:
+class BufferedClient(paho.Client):
+    """paho's client with fewer system calls: paho makes four to read a message, one to acknowledge it.
+
+    A thread that makes one gives way to the others and waits for its turn afterwards: beside a busy
+    thread, messages came at a fifth of their rate.
+    """
+
+    _read = memoryview(b"")
+
+    @property
+    def has_buffered(self) -> bool:
+        """Whether bytes were read that no packet was made of yet: the socket will not tell of them."""
+        return bool(self._read)
+
+    def acknowledge(self, mids: Sequence[int]) -> None:
+        """Lay the PUBACKs of messages of QoS 1 ready to be written, in this order (MQTT 5, 3.4)."""
+        if mids:
+            packets = b"".join(struct.pack("!BBH", paho.PUBACK, 2, mid) for mid in mids)
+            self._packet_queue(paho.PUBACK, packets, mids[-1], 0)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if not self._read:
+            self._read = memoryview(super()._sock_recv(max(bufsize, READ_BYTES)))
+        taken, self._read = self._read[:bufsize], self._read[bufsize:]
+        return bytes(taken)
+
+
+def new_client(plan: Plan) -> BufferedClient:
     """A client for one connection. It never reconnects and has no thread."""
-    client = paho.Client(
+    client = BufferedClient(
         CallbackAPIVersion.VERSION2,
         plan.client_id,
         # A session of 3.1.1 knows no expiry: it would stay at the broker for ever.
