@@ -144,7 +144,7 @@ class Fleet:
                 self._watch(device, found)
             device.client.loop_misc()
 
-    def _watch(self, device: Device, found: paho.SocketLike | None) -> None:
+    def _watch(self, device: Device, found: "paho.SocketLike | None") -> None:
         before = self._sockets.pop(device, None)
         if before is not None:
             self._selector.unregister(before)
