@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ def running(command: list[str], *, is_shell: bool = False) -> Iterator["queue.Qu
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
-        reading = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()])
+        reading = threading.Thread(target=lambda: deque(map(lines.put, process.stdout or ()), maxlen=0))
         reading.start()
         try:
             yield lines
