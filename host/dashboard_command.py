@@ -17,6 +17,9 @@ from transport.broker import BrokerAddress
 HELP = "show the fleet as a web page on this machine (http://127.0.0.1:8320)"
 WEB_PORT: Final = 8320
 LOOPBACK: Final = "127.0.0.1"
+VIEWPORT: Final = "width=device-width, initial-scale=1, minimum-scale=1"
+"""A phone that may zoom out does so for good over anything that is too wide for a moment."""
+
 OUR_NAMES: Final = ("127.0.0.1", "localhost")
 
 
@@ -73,6 +76,7 @@ def serve(
         lambda: build_page(fleet, panel),
         host=LOOPBACK,
         port=port,
+        viewport=VIEWPORT,
         show=False,
         reload=False,
         show_welcome_message=False,
