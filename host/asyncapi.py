@@ -17,13 +17,20 @@ ASYNCAPI: Final = "3.0.0"
 JSON_SCHEMA: Final = "application/schema+json;version=draft-07"
 """What AsyncAPI 3.0 knows by name; ours are 2020-12 and use no word that draft 7 lacks."""
 
-_BY_SCHEMA: Final = {Kind.INFO: "info", Kind.ATTR: "attr", Kind.HEALTH: "health", Kind.EVENT: "event"}
+_BY_SCHEMA: Final = {
+    Kind.INFO: "info",
+    Kind.ATTR: "attr",
+    Kind.HEALTH: "health",
+    Kind.EVENT: "event",
+    Kind.AGG: "agg",
+}
 _WORDS: Final = {
     Kind.AVAILABILITY: "Whether the device is there; the broker says offline for one that vanished.",
     Kind.INFO: "Who the device is, what it runs and what it lets out.",
     Kind.ATTR: "What holds now: yes, no or null. Never kept, lost when nobody listens.",
     Kind.HEALTH: "Problems, counters, backlog, and how far each stream of records goes.",
     Kind.EVENT: "A record of a visit: start, update or end. Kept until the broker has it.",
+    Kind.AGG: "A record of a window: noisy counts, no single visit.",
     Kind.LATENT: "A sealed latent. Only who holds the host's private key can open it.",
     Kind.UPDATE: "Which bundle runs and which is staged, as Home Assistant reads it.",
 }

@@ -90,7 +90,7 @@ def _payload(content: Content) -> object:
             "dev": content.device_id,
             "stream": content.stream,
             "seq": content.seq,
-            "ts": content.ts,
+            "ts": content.header.ts,
             "sealed": base64.b64encode(content.sealed).decode(),
         }
     return json.loads(content.encode())

@@ -18,7 +18,8 @@ from lsi.errors import PublishError
 from lsi.topics import RECORDS, ROOT, Kind
 from transport.broker import BrokerAddress, LinkState, Session
 from transport.intake import Intake
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
+from transport.mqtt import MqttLink
 from transport.protocol import V5
 
 KEEP_S: Final = 3600

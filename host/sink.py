@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from host.sealed_record import SealedRecord
 from host.seq_ranges import SeqRange
 from host.subscriber import Received, Rejected
+from lsi.aggregate import AggPayload
 from lsi.events import EventPayload
 from lsi.payload import AttributePayload
 from lsi.topics import Kind
@@ -50,8 +51,8 @@ class SinkRow:
         """The row of a record or of live attributes; ``None`` of anything else."""
         content = event.content
         match content:
-            case EventPayload() | AttributePayload():
-                if isinstance(content, EventPayload) and content.hist:
+            case EventPayload() | AggPayload() | AttributePayload():
+                if not isinstance(content, AttributePayload) and content.hist:
                     content = replace(content, hist=False)
                 encoded = content.encode()
                 key = Key(content.device_id, content.stream, int(content.seq))
@@ -59,8 +60,10 @@ class SinkRow:
                     key, event.topic.kind, content.ts, content.clock, content.bundle, _digest(encoded),
                     encoded.decode(),
                 )  # fmt: skip
-            case SealedRecord(device_id, stream, seq, ts, sealed):
-                return cls(Key(device_id, stream, seq), Kind.LATENT, ts, "", "", _digest(sealed), "", sealed)
+            case SealedRecord(header, sealed):
+                key = Key(header.device_id, header.stream, header.seq)
+                digest = _digest(sealed)
+                return cls(key, Kind.LATENT, header.ts, header.clock, header.bundle, digest, "", sealed)
             case _:
                 return None
 

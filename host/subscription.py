@@ -18,7 +18,8 @@ from lsi.status import HealthPayload
 from lsi.topics import DEVICE_ID, ROOT, Kind
 from transport.broker import BrokerAddress, LinkState, Message, Session, TlsSettings
 from transport.intake import Acknowledge, Intake
-from transport.mqtt import LinkEvents, MqttLink
+from transport.link_events import LinkEvents
+from transport.mqtt import MqttLink
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from lsi.topics import Availability, Kind, Topic
 from tests.host.devices import visit
 from tests.lsi.test_status import HEALTH, INFO
 from tests.payloads import payload
+from tests.sealed import header
 
 
 def event(kind: Kind, content: object) -> Received:
@@ -79,7 +80,7 @@ def test_nothing_that_somebody_sent_steers_a_terminal() -> None:
 
 def test_visits_latents_and_gaps_are_lines_too() -> None:
     stream = "0123456789abcdef"
-    record = SealedRecord("hall1", stream, 5, "2026", b"\x01\x02")
+    record = SealedRecord(header(seq=5), b"\x01\x02")
     assert as_text(event(Kind.EVENT, visit(stream, seq=4))) == (
         "hall1 visit start  Smiling no  Eyeglasses -  | 200 bytes, record #4"
     )

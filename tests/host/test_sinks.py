@@ -25,6 +25,7 @@ from lsi.errors import SinkError
 from lsi.topics import Kind, Topic
 from tests.host.devices import visit
 from tests.payloads import payload
+from tests.sealed import header
 
 KINDS = ["jsonl", "sqlite", "postgres"]
 Opening = Callable[[], Sink]
@@ -110,7 +111,7 @@ def test_live_attributes_have_keys_of_their_own_and_leave_no_gaps(opening: Openi
 
 def test_sealed_latents_are_kept_as_they_came(opening: Opening, stream: str) -> None:
     sink = opening()
-    sealed = of(Kind.LATENT, SealedRecord("hall1", stream, 1, "2026-11-22T12:00:00.250Z", b"\x00\xff sealed"))
+    sealed = of(Kind.LATENT, SealedRecord(header(stream=stream, seq=1), b"\x00\xff sealed"))
     assert sink.write([sealed, row(stream, 2)], ()) == Stored(new=2)
     assert sink.missing("hall1", stream, 2) == []
     sink.close()
@@ -173,7 +174,7 @@ def test_a_file_of_records_is_for_its_owner_alone(tmp_path: Path, stream: str) -
 def test_a_line_of_the_file_is_what_was_published(tmp_path: Path, stream: str) -> None:
     sink = open_sink(str(tmp_path / "r.jsonl"))
     sink.write(
-        [row(stream, 1, hist=True), of(Kind.LATENT, SealedRecord("hall1", stream, 2, "t", b"\x01"))], ()
+        [row(stream, 1, hist=True), of(Kind.LATENT, SealedRecord(header(stream=stream, seq=2), b"\x01"))], ()
     )
     sink.give_up("hall1", stream, [(3, 4)])
     sink.close()

@@ -14,9 +14,11 @@ from host.subscriber import Received, Rejected
 from host.subscription import Event, Interest, LinkChanged, subscribe
 from lab.broker import LoopbackBroker
 from lsi.errors import AppConfigError
+from lsi.sealing import seal
 from lsi.topics import Kind
 from tests.host.devices import Device, visit
 from tests.payloads import payload
+from tests.sealed import DEVICE_KEY, HOST, LATENT, header
 from transport.broker import LinkState, Message
 
 QUICK = Patience(grace_s=0.3, first_pause_s=1, longest_pause_s=1)
@@ -98,11 +100,12 @@ def test_malformed_payloads_are_handed_over_with_a_reason_and_the_stream_goes_on
     mosquitto: LoopbackBroker, tmp_path: Path
 ) -> None:
     stream = "0123456789abcdef"
-    envelope = {"v": "lsi.latent/1", "dev": "bad1", "stream": stream, "seq": 5, "ct": b"x" * 40}
+    sound = header(device_id="bad1", seq=5)
+    sealed = seal(LATENT, sound, HOST.public_key, DEVICE_KEY)
     bad = [
         ("event", b"\xff\xfe"),
         ("event", visit(stream, "bad1", 1).encode().replace(b"lsi.event/1", b"lsi.event/9")),
-        ("latent", cbor2.dumps(envelope)[:-1]),
+        ("latent", sealed[:-1]),
         ("latent", cbor2.dumps([1, 2])),
         ("event", b"x" * 200_000),
         ("nothing", b"{}"),
@@ -113,7 +116,7 @@ def test_malformed_payloads_are_handed_over_with_a_reason_and_the_stream_goes_on
             await until(events, 1, is_online)
             for kind, content in bad:
                 device.send(Message(f"lsi/v1/bad1/{kind}", content))
-            device.send(Message("lsi/v1/bad1/latent", cbor2.dumps(envelope)))
+            device.send(Message("lsi/v1/bad1/latent", sealed))
             return await until(events, len(bad) + 1, lambda _: True)
 
     with Device(mosquitto.port, tmp_path, "bad1") as device:
@@ -130,7 +133,7 @@ def test_malformed_payloads_are_handed_over_with_a_reason_and_the_stream_goes_on
     ]
     assert [word in reason for word, reason in zip(words, reasons, strict=True)] == [True] * len(words)
     assert isinstance(good, Received)
-    assert good.content == SealedRecord("bad1", stream, 5, "", cbor2.dumps(envelope))
+    assert good.content == SealedRecord(sound, sealed)
 
 
 def test_what_the_body_did_not_finish_comes_again_to_a_session_that_is_kept(
