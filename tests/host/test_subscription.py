@@ -210,3 +210,17 @@ def test_a_broker_that_is_none_is_refused_before_anything_is_sent(broker: str, s
 
     with pytest.raises(AppConfigError, match=said):
         asyncio.run(read())
+
+
+def test_a_payload_of_megabytes_stays_at_the_broker_and_the_stream_goes_on(
+    mosquitto: LoopbackBroker, tmp_path: Path
+) -> None:
+    async def read(device: Device) -> list[Event]:
+        async with aclosing(subscribe(url(mosquitto), Interest("big1", asks_again=False))) as events:
+            await until(events, 1, is_online)
+            device.send(Message("lsi/v1/big1/event", b"x" * 3_000_000))
+            device.record()
+            return await until(events, 1, lambda _: True)
+
+    with Device(mosquitto.port, tmp_path, "big1") as device:
+        assert seqs(asyncio.run(read(device))) == [1]
