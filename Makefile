@@ -31,7 +31,7 @@ $(VENV)/.demo: $(BIN)/python $(DECLARED)
 
 $(VENV)/.dev: $(BIN)/python $(DECLARED)
 	@echo "Installing everything for development, PyTorch included (once) ..."
-	@$(PIP) install -c constraints.txt -e '.[dev,pi]' -e 'packaging/lsi-host[demo,train,export,report,onnx,digits]'
+	@$(PIP) install -c constraints.txt -e '.[dev,pi]' -e 'packaging/lsi-host[demo,train,export,report,onnx,digits,record,dashboard]'
 	@touch $@ $(VENV)/.demo
 
 # A second environment, for what the device does on the older TFLite runtime. Its last wheels are for Python 3.11.
@@ -53,6 +53,9 @@ debian-packages: # mosquitto and minisign, for the tests that ask the real ones
 test: $(VENV)/.dev $(OLD)/.done debian-packages lint ## lint, then every test
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
+test-full: test ## also what needs Chromium (apt install chromium chromium-driver)
+	@$(BIN)/python -m pytest -m browser
+
 guest: $(VENV)/.dev ## real hidapi, gpiod and rpi-lgpio over a kernel of their own (QEMU; minutes, downloads 210 MB once)
 	@tools/guest_suite.sh $(abspath $(BIN)/python)
 
@@ -72,4 +75,4 @@ wheels: $(VENV)/.dev ## build both distributions into dist/
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) $(OLD) dist build .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help venv demo debian-packages test guest lint bench wheels clean
+.PHONY: help venv demo debian-packages test test-full guest lint bench wheels clean

@@ -30,7 +30,8 @@ class Command(Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is that of ``docs/reference/exit-codes.md``."""
-    parsed = _parser(_commands()).parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    parsed = _parser(_commands(words)).parse_args(words)
     logging.basicConfig(
         level=parsed.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
@@ -44,9 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _commands() -> dict[str, Command]:
-    found = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-    return {point.name: point.load() for point in found}
+def _commands(words: Sequence[str]) -> dict[str, Command]:
+    """The command that is named, or all of them for who asks what there is: loading all takes a second."""
+    points = {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+    named = next((word for word in words if word in points), None)
+    return {name: point.load() for name, point in points.items() if named in {None, name}}
 
 
 def _parser(commands: dict[str, Command]) -> argparse.ArgumentParser:

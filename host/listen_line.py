@@ -1,33 +1,64 @@
 """One received message as one line: for people, or as JSON for programs."""
 
+import base64
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final
 
-from host.subscriber import Received, Rejected
+from host.gap_watch import Gap, GapState
+from host.sealed_record import SealedRecord
+from host.subscriber import Content, Received, Rejected
 from lsi.aggregate import AggPayload
+from lsi.events import EventPayload, Phase
 from lsi.payload import AttributePayload
 from lsi.problems import ADVICE
 from lsi.status import HealthPayload, InfoPayload
+from lsi.update_state import UpdateState
 
+_GAP_WORDS: Final = {
+    GapState.MISSING: "missing, asked for",
+    GapState.FILLED: "came after all",
+    GapState.GONE: "not on the device any more",
+    GapState.ABANDONED: "given up",
+}
 WORDS: Final = {True: "yes", False: "no", None: "-"}
 
 
-def as_text(event: Received | Rejected) -> str:
+def as_text(event: Received | Rejected | Gap) -> str:
     """The line a person reads."""
+    if isinstance(event, Gap):
+        return _gap_line(event)
     if isinstance(event, Rejected):
-        return f"rejected {event.topic} ({event.size_bytes} bytes): {event.reason}"
-    match event.content:
-        case AttributePayload() as payload:
-            return attribute_line(payload, event.size_bytes)
-        case InfoPayload() as info:
-            return _info_line(info)
-        case HealthPayload() as health:
-            return _health_line(health)
-        case AggPayload() as window:
-            return _window_line(window)
-        case availability:
-            return f"{event.topic.device_id} is {availability}"
+        said = f"rejected {event.topic} ({event.size_bytes} bytes): {event.reason}"
+        return printable(said)
+    return _content_line(event.topic.device_id, event.content, event.size_bytes)
+
+
+def printable(text: str) -> str:
+    """``text`` without what could steer a terminal: topics and reasons may hold what anybody sent."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _content_line(device_id: str, content: Content, size_bytes: int) -> str:
+    match content:
+        case AttributePayload():
+            line = attribute_line(content, size_bytes)
+        case EventPayload():
+            line = _event_line(content, size_bytes)
+        case AggPayload():
+            line = _window_line(content)
+        case SealedRecord():
+            line = f"{device_id} latent #{content.seq}  sealed  | {size_bytes} bytes"
+        case InfoPayload():
+            line = _info_line(content)
+        case HealthPayload():
+            line = _health_line(content)
+        case UpdateState():
+            line = f"{device_id} runs bundle {content.installed}, has {content.latest}"
+        case _:
+            line = f"{device_id} is {content}"
+    return line
 
 
 def attribute_line(
@@ -41,18 +72,45 @@ def attribute_line(
     return f"{payload.device_id} #{payload.seq}  {'  '.join(words)}  | {size_bytes} bytes, {times}"
 
 
-def as_json(event: Received | Rejected) -> str:
-    """One JSON object: topic, bytes, and the payload or why it was rejected."""
+def as_json(event: Received | Rejected | Gap) -> str:
+    """One JSON object: topic, bytes, and the payload or why it was rejected; or a gap."""
+    if isinstance(event, Gap):
+        return json.dumps({"gap": asdict(event)})
     if isinstance(event, Rejected):
         return json.dumps({"topic": event.topic, "bytes": event.size_bytes, "rejected": event.reason})
-    content = event.content
-    payload = str(content) if isinstance(content, str) else json.loads(content.encode())
     document = {"topic": str(event.topic), "bytes": event.size_bytes, "retained": event.retained}
-    return json.dumps({**document, "payload": payload})
+    return json.dumps({**document, "payload": _payload(event.content)})
+
+
+def _payload(content: Content) -> object:
+    if isinstance(content, str):
+        return str(content)
+    if isinstance(content, SealedRecord):
+        return {
+            "dev": content.device_id,
+            "stream": content.stream,
+            "seq": content.seq,
+            "ts": content.header.ts,
+            "sealed": base64.b64encode(content.sealed).decode(),
+        }
+    return json.loads(content.encode())
 
 
 def _true(truth: Mapping[str, bool], name: str) -> str:
     return f" ({WORDS[truth[name]]})" if name in truth else ""
+
+
+def _event_line(visit: EventPayload, size_bytes: int) -> str:
+    words = "  ".join(f"{name} {WORDS[answer]}" for name, answer in visit.attributes.items())
+    lasted = f" after {visit.duration_s} s" if visit.phase is Phase.END else ""
+    late = ", late" if visit.hist else ""
+    tail = f"{size_bytes} bytes, record #{visit.seq}{late}"
+    return f"{visit.device_id} visit {visit.phase}{lasted}  {words}  | {tail}"
+
+
+def _gap_line(gap: Gap) -> str:
+    records = f"record #{gap.first}" if gap.first == gap.last else f"records #{gap.first} to #{gap.last}"
+    return f"{gap.device_id} {records}: {_GAP_WORDS[gap.state]}"
 
 
 def _info_line(info: InfoPayload) -> str:

@@ -1,21 +1,25 @@
 """What comes from the broker, read into the types of ``lsi`` or turned away with a reason."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
+from host.checked_documents import reader
+from host.sealed_record import SealedRecord
 from lsi.aggregate import AggPayload
 from lsi.errors import PayloadError
 from lsi.events import EventPayload
 from lsi.payload import AttributePayload
 from lsi.status import HealthPayload, InfoPayload
-from lsi.topics import Availability, Kind, Topic
+from lsi.topics import RECORDS, Availability, Kind, Topic
 from lsi.update_state import UpdateState
 from transport.broker import Message
 
-Content = (
-    AttributePayload | EventPayload | AggPayload | InfoPayload | HealthPayload | UpdateState | Availability
-)
+Record = EventPayload | AggPayload | SealedRecord
+"""What a sensor keeps until the broker has it; numbered by (device, stream, seq)."""
+
+Content = AttributePayload | Record | InfoPayload | HealthPayload | UpdateState | Availability
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +31,47 @@ class Received:
     retained: bool
     content: Content
 
+    @property
+    def record(self) -> Record | None:
+        """The content where it is a record, or ``None``."""
+        content = self.content
+        return content if isinstance(content, Record) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A message that no device of ours sends, and why."""
+    """A message that no device of ours sends, and why. ``payload`` is what came, unread."""
 
     topic: str
     size_bytes: int
     reason: str
+    payload: bytes = field(default=b"", repr=False)
 
 
 def read_message(message: Message) -> Received | Rejected:
     """Check ``message`` against the schema of its topic. Never raises for bad input."""
-    size_bytes = len(message.payload)
-    topic = Topic.parse(message.topic)
+    topic = _topic_of(message.topic)
     if topic is None:
-        return Rejected(message.topic, size_bytes, "not a documented topic")
-    if topic.kind is Kind.LATENT:
-        return Rejected(message.topic, size_bytes, "sealed; 'lsi open' opens it")
+        return _rejected(message, "not a documented topic")
+    if topic.kind in RECORDS and message.retain:
+        return _rejected(message, "a record is never retained")
     try:
         content = _READERS[topic.kind](message.payload)
     except PayloadError as error:
-        return Rejected(message.topic, size_bytes, error.found)
+        return _rejected(message, error.found)
     if not isinstance(content, Availability | UpdateState) and content.device_id != topic.device_id:
-        return Rejected(message.topic, size_bytes, "names another device than its topic")
-    return Received(topic, size_bytes, message.retain, content)
+        return _rejected(message, "names another device than its topic")
+    return Received(topic, len(message.payload), message.retain, content)
+
+
+@lru_cache(maxsize=65_536)
+def _topic_of(topic: str) -> Topic | None:
+    """A fleet says the same few topics all the time."""
+    return Topic.parse(topic)
+
+
+def _rejected(message: Message, reason: str) -> Rejected:
+    return Rejected(message.topic, len(message.payload), reason, message.payload)
 
 
 def _availability(payload: bytes) -> Availability:
@@ -63,10 +83,11 @@ def _availability(payload: bytes) -> Availability:
 
 _READERS: Final[dict[Kind, Callable[[bytes], Content]]] = {
     Kind.AVAILABILITY: _availability,
-    Kind.INFO: InfoPayload.decode,
-    Kind.ATTR: AttributePayload.decode,
-    Kind.HEALTH: HealthPayload.decode,
-    Kind.EVENT: EventPayload.decode,
+    Kind.INFO: reader("info", InfoPayload.of),
+    Kind.ATTR: reader("attr", AttributePayload.of),
+    Kind.HEALTH: reader("health", HealthPayload.of),
+    Kind.EVENT: reader("event", EventPayload.of),
     Kind.AGG: AggPayload.decode,
+    Kind.LATENT: SealedRecord.decode,
     Kind.UPDATE: UpdateState.decode,
 }

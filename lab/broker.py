@@ -38,12 +38,15 @@ def find_mosquitto() -> str | None:
 
 
 @contextlib.contextmanager
-def loopback_broker(mosquitto: str | None = None, port: int | None = None) -> Iterator[LoopbackBroker]:
+def loopback_broker(
+    mosquitto: str | None = None, port: int | None = None, settings: str = ""
+) -> Iterator[LoopbackBroker]:
     """A broker that only this machine can reach, for as long as the context lasts.
 
     Args:
         mosquitto: The broker's path; without it the embedded one (MQTT 3.1.1) runs.
         port: A port to listen on; a free one by default.
+        settings: More lines for mosquitto's file.
 
     Raises:
         PublishError: It did not start; the message holds what it said.
@@ -51,7 +54,7 @@ def loopback_broker(mosquitto: str | None = None, port: int | None = None) -> It
     chosen = port or free_port()
     with tempfile.TemporaryDirectory(prefix="lsi-broker-") as folder, contextlib.ExitStack() as stack:
         log = stack.enter_context((Path(folder) / "log").open("w+b"))
-        command = _mosquitto(mosquitto, chosen, Path(folder)) if mosquitto else _embedded(chosen)
+        command = _mosquitto(mosquitto, chosen, Path(folder), settings) if mosquitto else _embedded(chosen)
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
@@ -71,9 +74,10 @@ def free_port() -> int:
         return port
 
 
-def _mosquitto(mosquitto: str, port: int, folder: Path) -> list[str]:
+def _mosquitto(mosquitto: str, port: int, folder: Path, settings: str) -> list[str]:
     config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} {LOOPBACK}\nallow_anonymous true\npersistence false\n", "ascii")
+    lines = f"listener {port} {LOOPBACK}\nallow_anonymous true\npersistence false\n{settings}"
+    config.write_text(lines, "ascii")
     return [mosquitto, "-c", str(config)]
 
 

@@ -293,3 +293,9 @@ class TrainingError(LsiError, ArithmeticError):
     """A training run whose loss is no longer a number; its last good state is kept."""
 
     exit_code = 34
+
+
+class SinkError(LsiError):
+    """A sink for records that cannot be opened, or takes none now."""
+
+    exit_code = 60

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from lsi.errors import PayloadError
 from lsi.schema import decode_document, encode_document
@@ -126,7 +126,15 @@ class EventPayload:
         Raises:
             PayloadError: Too long, not JSON, or against the schema.
         """
-        document = decode_document(encoded, "event")
+        return cls.of(decode_document(encoded, "event"))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "EventPayload":
+        """The value of a document that fits schema ``event``.
+
+        Raises:
+            PayloadError: A rule that a schema cannot say.
+        """
         return cls(
             device_id=document["dev"],
             stream=document["stream"],

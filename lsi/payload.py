@@ -7,7 +7,7 @@ yes / no / null for presence, one for each allowed attribute, and where it came 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from lsi.errors import PayloadError
 from lsi.schema import ATTR_SCHEMA_ID, decode_document, encode_document
@@ -71,7 +71,15 @@ class AttributePayload:
         Raises:
             PayloadError: Too long, not JSON, or against the schema.
         """
-        document = decode_document(encoded, "attr")
+        return cls.of(decode_document(encoded, "attr"))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "AttributePayload":
+        """The value of a document that fits schema ``attr``.
+
+        Raises:
+            PayloadError: A rule that a schema cannot say.
+        """
         return cls(
             device_id=document["dev"],
             stream=document["stream"],

@@ -89,16 +89,25 @@ def decode_document(encoded: bytes, name: str, max_bytes: int = MAX_PAYLOAD_BYTE
     Raises:
         PayloadError: Longer than ``max_bytes``, not JSON, or against the schema.
     """
+    document = parse_document(encoded, name, max_bytes)
+    check(document, name, error=PayloadError, source=f"{name} payload")
+    checked: dict[str, Any] = document
+    return checked
+
+
+def parse_document(encoded: bytes, name: str, max_bytes: int = MAX_PAYLOAD_BYTES) -> Any:  # noqa: ANN401 - parsed JSON
+    """Parse a payload from the wire and hold it to no schema yet; ``name`` is for the message.
+
+    Raises:
+        PayloadError: Longer than ``max_bytes``, or not JSON.
+    """
     source = f"{name} payload"
     if len(encoded) > max_bytes:
         raise PayloadError(f"{source} of {len(encoded)} bytes, at most {max_bytes} are read.")
     try:
-        document = json.loads(encoded, parse_constant=_no_constant)
+        return json.loads(encoded, parse_constant=_no_constant)
     except (ValueError, RecursionError) as cause:
         raise PayloadError(f"{source} is not JSON.") from cause
-    check(document, name, error=PayloadError, source=source)
-    checked: dict[str, Any] = document
-    return checked
 
 
 def _no_constant(name: str) -> None:

@@ -164,7 +164,15 @@ class InfoPayload:
         Raises:
             PayloadError: Too long, not JSON, or against the schema.
         """
-        document = decode_document(encoded, "info")
+        return cls.of(decode_document(encoded, "info"))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "InfoPayload":
+        """The value of a document that fits schema ``info``.
+
+        Raises:
+            PayloadError: A rule that a schema cannot say.
+        """
         return cls(
             device_id=document["dev"],
             stream=document["stream"],
@@ -270,7 +278,15 @@ class HealthPayload:
         Raises:
             PayloadError: Too long, not JSON, or against the schema.
         """
-        document = decode_document(encoded, "health")
+        return cls.of(decode_document(encoded, "health"))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "HealthPayload":
+        """The value of a document that fits schema ``health``.
+
+        Raises:
+            PayloadError: A rule that a schema cannot say.
+        """
         return cls(
             device_id=document["dev"],
             stream=document["stream"],

@@ -32,6 +32,9 @@ class Availability(StrEnum):
 RETAINED: Final = frozenset({Kind.AVAILABILITY, Kind.INFO, Kind.UPDATE})
 """Attribute values are never retained: they would be personal data without an owner."""
 
+RECORDS: Final = frozenset({Kind.EVENT, Kind.AGG, Kind.LATENT})
+"""Kept on the device until the broker has them; their key is (device, stream, seq)."""
+
 QOS: Final = {
     Kind.AVAILABILITY: 1,
     Kind.INFO: 1,

@@ -11,7 +11,7 @@ from firmware.sim.light import encode_light_frame, smooth_field
 from lab.broker import LoopbackBroker, free_port, loopback_broker
 from lab.signed_copy import SignedCopy
 from lsi.schema import load_schema
-from lsi.topics import Kind, Topic
+from lsi.topics import RECORDS, Kind, Topic
 from lsi.update_state import UpdateState
 from tests.transport.test_mqtt import Recorder, linked
 from transport.broker import LinkState, Message
@@ -56,7 +56,7 @@ def test_everything_on_the_broker_is_documented_and_fits_its_schema(
     assert kinds[:4] == [Kind.INFO, Kind.HEALTH, Kind.UPDATE, Kind.AVAILABILITY]
     assert kinds.count(Kind.ATTR) >= FRAMES - 1
     # Nobody visits a smooth field, and this mode neither counts nor seals.
-    assert set(kinds) == set(Kind) - {Kind.EVENT, Kind.AGG, Kind.LATENT}
+    assert set(kinds) == set(Kind) - RECORDS
 
 
 def test_a_device_that_starts_before_its_broker_measures_and_then_publishes(

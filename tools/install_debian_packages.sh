@@ -6,6 +6,9 @@ missing=""
 for package in mosquitto minisign; do # each brings a command of its own name
     command -v "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
+command -v mosquitto_sub >/dev/null 2>&1 || missing="$missing mosquitto-clients"
+command -v jq >/dev/null 2>&1 || missing="$missing jq"
+[ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing="$missing postgresql"
 command -v umockdev-wrapper >/dev/null 2>&1 || missing="$missing umockdev"
 for package in gir1.2-umockdev-1.0 python3-gi; do # the chips behind umockdev are served from Python
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"

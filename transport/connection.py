@@ -18,6 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from transport.broker import Message
+from transport.intake import Acknowledged
 from transport.outgoing import (
     PACKET_TOO_LARGE,
     PAYLOAD_FORMAT_INVALID,
@@ -48,6 +49,9 @@ TICK_S: Final = 1.0
 """Longest sleep of the loop: pings and bounds are looked at this often."""
 
 SHORTEST_TICK_S: Final = 0.01
+PACKETS_PER_LOOK: Final = 100
+"""Messages taken before the loop looks at anything else: a look costs as much as a message."""
+
 UNSUPPORTED_PROTOCOL: Final = 0x84
 SESSION_TAKEN_OVER: Final = 0x8E
 UNSPECIFIED_ERROR: Final = 0x80
@@ -123,6 +127,8 @@ class Connection:
         self._farewell_until_s: float | None = None
         self._answer_until_s = 0.0
         self._liveness = Liveness(plan.address.keepalive_s, plan.timing.acknowledge_s, self._now_s())
+        self._acknowledged = Acknowledged(wakeup.ring)
+        self._messages_read = 0
 
     def run(self) -> Ending:
         """Connect and serve until it ends; every message is settled when this returns."""
@@ -184,16 +190,26 @@ class Connection:
             return
         writes = selectors.EVENT_WRITE if self._client.want_write() else 0
         selector.modify(sock, selectors.EVENT_READ | writes)
-        has_more = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        is_pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        has_more = is_pending or self._client.has_buffered
         ready = selector.select(0 if has_more else self._sleep_s())
         self._wakeup.clear()
         if has_more or any(key.fileobj is sock and events & selectors.EVENT_READ for key, events in ready):
-            self._client.loop_read()
+            self._read()
             self._liveness.heard(self._now_s())
+        self._client.acknowledge(self._acknowledged.take())
         self._send_waiting()
         if self._client.want_write():
             self._client.loop_write()
         self._client.loop_misc()
+
+    def _read(self) -> None:
+        """Take packets for as long as each of them is a message."""
+        for _ in range(PACKETS_PER_LOOK):
+            before = self._messages_read
+            self._client.loop_read()
+            if self._messages_read == before:
+                break
 
     def _sleep_s(self) -> float:
         timing = self._plan.timing
@@ -364,8 +380,16 @@ class Connection:
 
     def _on_message(self, _client: paho.Client, _userdata: object, received: paho.MQTTMessage) -> None:
         self._be_ready()  # a broker may send what we subscribed to before it says that we have
+        self._messages_read += 1
+        message = message_of(received)
         try:
-            message = message_of(received)
-            self._events.on_message(message)
+            self._hand_over(message, received.mid)
         except Exception:  # an escaping error would end the connection
-            logger.exception("A message on %s could not be handled.", received.topic)
+            logger.exception("A message on %s could not be handled.", message.topic)
+
+    def _hand_over(self, message: Message, mid: int) -> None:
+        intake = self._plan.intake
+        if intake is None:
+            self._events.on_message(message)
+        else:
+            intake.take(message, self._acknowledged.handle(mid, message.qos))

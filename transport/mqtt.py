@@ -16,6 +16,7 @@ from lsi.errors import AppConfigError
 from transport.backoff import Backoff, conflict_backoff
 from transport.broker import ADVICE, BrokerAddress, LinkState, Message, Session, TlsSettings
 from transport.connection import Connection, ConnectionEvents, End, Ending
+from transport.intake import Intake
 from transport.link_events import LinkEvents
 from transport.outgoing import LIVE_ROOM, Delivery, OnSettled
 from transport.paho_client import Plan
@@ -49,6 +50,7 @@ class MqttLink:
         conflict: Delays after another client took our id.
         session: What an MQTT 5 broker keeps after a loss.
         timing: Bounds and clock.
+        intake: Has messages acknowledged by who keeps them, instead of ``LinkEvents.on_message``.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only, each a different thing
@@ -63,6 +65,7 @@ class MqttLink:
         conflict: Backoff | None = None,
         session: Session | None = None,
         timing: Timing | None = None,
+        intake: Intake | None = None,
     ) -> None:
         self._address = address
         self._client_id = client_id
@@ -73,6 +76,7 @@ class MqttLink:
         self._conflict = conflict or conflict_backoff()
         self._session = session or Session()
         self._timing = timing or Timing()
+        self._intake = intake
         self._tls = TlsChoice(address.tls)
         self._protocol = ProtocolChoice()
         self._state = LinkState.CONNECTING
@@ -215,6 +219,7 @@ class MqttLink:
             session=self._session,
             subscriptions=self._subscriptions,
             timing=self._timing,
+            intake=self._intake,
         )
 
     def _connection_events(self) -> ConnectionEvents:

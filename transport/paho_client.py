@@ -2,7 +2,7 @@
 
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
 
 from transport.broker import NO_PROPERTIES, BrokerAddress, Message, MessageProperties, Session
+from transport.intake import Intake
 from transport.outgoing import WINDOW
 from transport.protocol import V5, V311
 from transport.timing import Timing
@@ -20,6 +21,7 @@ from transport.timing import Timing
 MAX_PACKET_BYTES: Final = 1 << 20
 """Told to the broker: it keeps longer packets to itself. Our longest payload is a sealed latent of 37 kB."""
 
+READ_BYTES: Final = 1 << 16
 PACKING_ERRORS: Final = (ValueError, TypeError, MQTTException, struct.error)
 """What paho raises for a message that cannot be written as a packet."""
 
@@ -47,6 +49,7 @@ class Plan:
     session: Session
     subscriptions: tuple[str, ...]
     timing: Timing
+    intake: Intake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,43 @@ class BrokerLimits:
     packet_bytes: int | None = None
 
 
-def new_client(plan: Plan) -> paho.Client:
+class BufferedClient(paho.Client):
+    """paho's client with fewer system calls: paho makes four to read a message, one to acknowledge it.
+
+    A thread that makes one gives way to the others and waits for its turn afterwards: beside a busy
+    thread, messages came at a fifth of their rate.
+    """
+
+    _read = memoryview(b"")
+
+    @property
+    def has_buffered(self) -> bool:
+        """Whether bytes were read that no packet was made of yet: the socket will not tell of them."""
+        return bool(self._read)
+
+    def acknowledge(self, mids: Sequence[int]) -> None:
+        """Lay the PUBACKs of messages of QoS 1 ready to be written, in this order (MQTT 5, 3.4)."""
+        if mids:
+            packets = b"".join(struct.pack("!BBH", paho.PUBACK, 2, mid) for mid in mids)
+            self._packet_queue(paho.PUBACK, packets, mids[-1], 0)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if not self._read:
+            self._read = memoryview(super()._sock_recv(max(bufsize, READ_BYTES)))
+        taken, self._read = self._read[:bufsize], self._read[bufsize:]
+        return bytes(taken)
+
+
+def new_client(plan: Plan) -> BufferedClient:
     """A client for one connection. It never reconnects and has no thread."""
-    client = paho.Client(
+    client = BufferedClient(
         CallbackAPIVersion.VERSION2,
         plan.client_id,
         # A session of 3.1.1 knows no expiry: it would stay at the broker for ever.
         clean_session=True if plan.protocol is V311 else None,
         protocol=plan.protocol,
         reconnect_on_failure=False,
+        manual_ack=plan.intake is not None,
     )
     client.connect_timeout = plan.timing.connect_s
     client.max_inflight_messages_set(WINDOW)
@@ -92,6 +123,8 @@ def connect(client: paho.Client, plan: Plan) -> None:
         properties.MaximumPacketSize = MAX_PACKET_BYTES
         if plan.session.expires_s:
             properties.SessionExpiryInterval = plan.session.expires_s
+        if plan.intake is not None:
+            properties.ReceiveMaximum = plan.intake.receive_maximum
         # A clean start ends the session that a loss left, and the end of a session speaks its will.
         options = {"clean_start": not plan.session.expires_s, "properties": properties}
     client.connect(address.host, address.port, address.keepalive_s, **options)
@@ -118,7 +151,16 @@ def packet_bytes(message: Message) -> int:
 def message_of(received: paho.MQTTMessage) -> Message:
     """What paho received, as a value of ours."""
     properties = NO_PROPERTIES if received.properties is None else _unpacked(received.properties)
-    return Message(received.topic, bytes(received.payload), received.qos, bool(received.retain), properties)
+    topic = _readable_topic(received)
+    return Message(topic, bytes(received.payload), received.qos, bool(received.retain), properties)
+
+
+def _readable_topic(received: paho.MQTTMessage) -> str:
+    """A topic that is no UTF-8 breaks the rules (MQTT 5, 1.5.4); a reader is to see it and refuse."""
+    try:
+        return received.topic
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "backslashreplace")
 
 
 def limits_of(properties: Properties | None) -> BrokerLimits:

@@ -10,7 +10,19 @@ from tests.payloads import payload
 from tests.transport.test_mqtt import Recorder, linked
 from transport.broker import LinkState, Message
 
-COMMANDS = ["bundle", "demo", "evaluate", "export", "import-paper", "lab", "listen", "report", "train"]
+COMMANDS = [
+    "bundle",
+    "demo",
+    "evaluate",
+    "export",
+    "import-paper",
+    "lab",
+    "listen",
+    "record",
+    "report",
+    "train",
+    "worker",
+]
 
 
 def test_every_room_has_registered_its_commands(capsys: pytest.CaptureFixture[str]) -> None:

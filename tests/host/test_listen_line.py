@@ -1,12 +1,16 @@
 import json
 from dataclasses import replace
 
+from host.gap_watch import Gap, GapState
 from host.listen_line import as_json, as_text, attribute_line
+from host.sealed_record import SealedRecord
 from host.subscriber import Received, Rejected
 from lsi.aggregate import AggPayload
 from lsi.topics import Availability, Kind, Topic
+from tests.host.devices import visit
 from tests.lsi.test_status import HEALTH, INFO
 from tests.payloads import payload
+from tests.sealed import header
 
 
 def event(kind: Kind, content: object) -> Received:
@@ -67,3 +71,21 @@ def test_a_window_tells_its_noisy_counts_or_that_there_were_too_few() -> None:
     assert as_text(event(Kind.AGG, window)) == "hall1 #4  23 visits  Smiling 7  | 900 s, epsilon 1"
     few = replace(window, visits=None, yes=None)
     assert as_text(event(Kind.AGG, few)) == "hall1 #4  too few visits to tell  | 900 s, epsilon 1"
+
+
+def test_nothing_that_somebody_sent_steers_a_terminal() -> None:
+    line = as_text(Rejected("a/\x1b[2J", 3, "why\r\nnot"))
+    assert line == "rejected a/\ufffd[2J (3 bytes): why\ufffd\ufffdnot"
+
+
+def test_visits_latents_and_gaps_are_lines_too() -> None:
+    stream = "0123456789abcdef"
+    record = SealedRecord(header(seq=5), b"\x01\x02")
+    assert as_text(event(Kind.EVENT, visit(stream, seq=4))) == (
+        "hall1 visit start  Smiling no  Eyeglasses -  | 200 bytes, record #4"
+    )
+    assert as_text(event(Kind.LATENT, record)) == "hall1 latent #5  sealed  | 200 bytes"
+    assert json.loads(as_json(event(Kind.LATENT, record)))["payload"]["sealed"] == "AQI="
+    gap = Gap("hall1", stream, 2, 3, GapState.GONE)
+    assert as_text(gap) == "hall1 records #2 to #3: not on the device any more"
+    assert json.loads(as_json(gap))["gap"]["state"] == "gone"

@@ -52,7 +52,7 @@ def test_a_payload_that_names_another_device_is_rejected() -> None:
 
 def test_a_topic_that_nobody_documented_is_rejected() -> None:
     event = received("raw", b"{}")
-    assert event == Rejected("lsi/v1/hall1/raw", 2, "not a documented topic")
+    assert event == Rejected("lsi/v1/hall1/raw", 2, "not a documented topic", b"{}")
 
 
 @given(st.sampled_from(Kind), st.binary(max_size=200))

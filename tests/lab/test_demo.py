@@ -14,7 +14,7 @@ from PIL import Image
 from host.cli import main
 from lab.account import Account
 from lsi.bundle import write_bundle
-from lsi.topics import Kind
+from lsi.topics import RECORDS, Kind
 from tests.bundles import small_files, small_manifest
 
 
@@ -40,7 +40,7 @@ def test_a_demo_prints_its_payloads_and_the_account(broker: str, capfd: pytest.C
     account = out.partition("What left the device")[2]
     topics = set(re.findall(r"lsi/v1/demo/(\w+)", account))
     # Two of three scenes with a face make a visit; the other two kinds are those of other payload modes.
-    assert topics >= set(Kind) - {Kind.EVENT, Kind.AGG, Kind.LATENT}
+    assert topics >= set(Kind) - RECORDS
     assert not topics & {Kind.AGG, Kind.LATENT}
     assert "x 16 numbers: never left" in account
     assert "none was ever made" in account
