@@ -109,7 +109,7 @@ def _view(bench: Bench, view: str, seen_by: Witness | None) -> dict[str, Any]:
         "attributes": list(names),
         "channel": _channel(bench, view, attacked.rank1.people),
         "identification": attacked.document(),
-        "true_labels": _true_labels(bench, names) if view in SENT else None,
+        "true_labels": true_labels(bench, view) if view in SENT else None,
         "withheld": recovered(bench.parts, view, names),
         "reconstruction": rebuilt,
     }
@@ -117,13 +117,18 @@ def _view(bench: Bench, view: str, seen_by: Witness | None) -> dict[str, Any]:
 
 def _channel(bench: Bench, view: str, people: int) -> dict[str, Any] | None:
     if view in SENT:
-        names = sent_names(bench.bundle, view)
-        return message_figures(bench.parts.report.views[view], people, _declared(names))
+        return payload_channel(bench, view, people)
     if view == MEASUREMENT:
         return measurement_figures(
             bench.parts.report.views[view], _noise_variance(bench), bench.board.sensor.adc_bits, people
         )
     return None
+
+
+def payload_channel(bench: Bench, view: str, people: int) -> dict[str, Any]:
+    """How much the payloads of ``view`` can say; see ``lab.audit.channel.message_figures``."""
+    declared = _declared(sent_names(bench.bundle, view))
+    return message_figures(bench.parts.report.views[view], people, declared)
 
 
 def _declared(names: tuple[str, ...]) -> float:
@@ -139,8 +144,9 @@ def _noise_variance(bench: Bench) -> Values:
     return variance
 
 
-def _true_labels(bench: Bench, names: tuple[str, ...]) -> dict[str, Any]:
-    """A device that answers what the labels say: what the attributes themselves give away."""
+def true_labels(bench: Bench, view: str) -> dict[str, Any]:
+    """A device that answers what the labels say: what the attributes of ``view`` themselves give away."""
+    names = sent_names(bench.bundle, view)
 
     def told(people: People) -> People:
         return with_view(people, TRUE_LABELS, true_vectors(people.labels, people.label_names, names))
