@@ -1,11 +1,10 @@
-"""What an attacker gets: from the payloads of the default bundle, and from raw measurements over light.
+"""What an attacker gets from the payloads of the default bundle, from its counts, and from its measurements.
 
 Attackers learn from the people of one file, are chosen on the *tune* half of another and reported on its
-*report* half (``docs/how-to/audit-a-bundle.md``). The default bundle is seen through the device's own path;
-the rows over d and light through the forward model of the training, with the bundles' masks for d = 4, 16
-and 64 and untrained directions (LDA, then PCA) for 128.
+*report* half (``docs/how-to/audit-a-bundle.md``). *Report* is seen through the device's own path, but for
+the research bundle with 40 attributes, which is seen through the forward model of the training.
 
-    python -m benchmarks.privacy_audit --data celebahq128_val.npz --learn celebahq64_train.npz --light --json
+    python -m benchmarks.privacy_audit --data celebahq128_val.npz --learn celebahq64_train.npz --json
 """
 
 import argparse
@@ -18,27 +17,22 @@ from typing import Any, Final
 import torch
 
 from benchmarks.report import Figure, report
-from firmware.board import SIMULATED_BOARD, Board, find_board
-from lab.audit.attack import Attacked, attack
+from firmware.board import SIMULATED_BOARD, find_board
+from lab.audit.attack import Attacked, Parts, attack
 from lab.audit.bench import Bench, set_up
 from lab.audit.examine import payload_channel, true_labels
-from lab.audit.figures import over_light
-from lab.audit.over_light import Faces, directions, rows_over_light
 from lab.audit.verdicts import Limits
-from lab.audit.views import FULL, LITE, LOGITS, MEASUREMENT
+from lab.audit.views import FULL, LITE, LOGITS, MEASUREMENT, full_names, lite_names, through_the_model
+from lab.audit.windows import aggregation
 from lab.bundles import shipped_bundle
 from lab.evaluate_command import tell
 from lsi.bundle import read_bundle
 
-POWERS_NW: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-BANKS: Final = {
-    "d4": "attr-lite-4-0.2.0.lsib",
-    "d16": "attr-lite-16-0.2.0.lsib",
-    "d64": "attr-lite-64-0.2.0.lsib",
-}
 ALL_ATTRIBUTES: Final = "attr-64-0.2.0.lsib"
-DIRECTIONS: Final = 128
 MOST_LEARNED: Final = 8000
+WINDOWS: Final = 20_000
+INSIDERS_PART: Final = 10
+"""The attacker who knows every answer is given one window in so many."""
 LIMITS: Final = Limits()
 
 
@@ -48,34 +42,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="labelled faces with identities (.npz)")
     parser.add_argument("--learn", type=Path, help="other people, from whom attackers learn")
     parser.add_argument("--most-learned", type=int, default=MOST_LEARNED, help="default: %(default)s")
-    parser.add_argument("--light", action="store_true", help="the rows over d and light too: half an hour")
-    parser.add_argument("--plot", type=Path, metavar="SVG", help="draw the rows over light into this file")
+    parser.add_argument("--windows", type=int, default=WINDOWS, help="of counts; default: %(default)s")
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    board = find_board(SIMULATED_BOARD)
-    lite, full = (_bench(name, board, parsed) for name in (BANKS["d16"], ALL_ATTRIBUTES))
-    figures = [*_lite(lite), *_full(full)]
-    if parsed.light or parsed.plot:
-        rows = rows_over_light(_banks(lite), board, POWERS_NW, _faces(lite), _say)
-        figures += [_over_light(row) for row in rows]
-        if parsed.plot:
-            _draw(parsed.plot, rows)
+    board, bundle = find_board(SIMULATED_BOARD), read_bundle(shipped_bundle())
+    bench = set_up(bundle, board, parsed.data, parsed.learn, parsed.most_learned, partial(partial, tell))
+    figures = [*_counted(bench, parsed.windows), *_lite(bench), *_full(bench)]
     print(report("privacy_audit", figures, as_json=parsed.json))
     return 0
 
 
-def _bench(name: str, board: Board, parsed: argparse.Namespace) -> Bench:
-    bundle = read_bundle(shipped_bundle(name))
-    return set_up(
-        bundle, board, parsed.data, parsed.learn, parsed.most_learned, lambda words: partial(tell, words)
-    )
+def _counted(bench: Bench, windows: int) -> list[Figure]:
+    """Mode agg."""
+    progress = partial(tell, "windows of counts")
+    found = aggregation(bench, windows, progress, insiders=max(1, windows // INSIDERS_PART))
+    if found is None:
+        return []
+    member, insider = found["membership"], found["insider"]
+    violations = float(sum(not case["holds"] for case in found["epsilon"]))
+    beside = {f"at_least {case['name']}": case["at_least"] for case in found["epsilon"]}
+    return [
+        _at_most(
+            "agg_rank1_over_chance_upper",
+            member["over_chance_99"][1],
+            "x chance",
+            LIMITS.agg_rank1_over_chance_upper,
+            {
+                "rate_over_chance": member["over_chance"],
+                "low_99": member["over_chance_99"][0],
+                "windows": float(member["windows"]),
+                "people": float(member["people"]),
+                "knowing_every_answer": insider["over_chance"],
+                "knowing_every_answer_low_99": insider["over_chance_99"][0],
+                "knowing_every_answer_high_99": insider["over_chance_99"][1],
+            },
+        ),
+        _at_most(
+            "epsilon_violations",
+            violations,
+            "cases",
+            LIMITS.epsilon_violations,
+            {"claimed": found["epsilon"][0]["claimed"], **beside},
+        ),
+    ]
 
 
 def _lite(bench: Bench) -> list[Figure]:
     """Mode attr-lite beside perfect labels, and what stays in the device."""
     seen, raw = (_attacked(bench, view) for view in (LITE, MEASUREMENT))
-    true = true_labels(bench, LITE)
+    true = true_labels(bench.parts, lite_names(bench.bundle))
     channel = payload_channel(bench, LITE, seen.rank1.people)
     true_first = true["attackers"][true["finder"]]
     true_same = true["attackers"][true["verifier"]]
@@ -108,7 +124,14 @@ def _lite(bench: Bench) -> list[Figure]:
 
 def _full(bench: Bench) -> list[Figure]:
     """All 40 answers of the research bundle, which mode attr sends where its owner allows them."""
-    seen, true = _attacked(bench, FULL), true_labels(bench, FULL)
+    bundle = read_bundle(shipped_bundle(ALL_ATTRIBUTES))
+    report_faces = bench.data.faces(bench.data.attribute_names, bench.report_rows)
+    people = (bench.learn_faces, bench.tune_faces, report_faces)
+    parts = Parts(
+        *(through_the_model(bundle, bench.board, faces, seed) for seed, faces in enumerate(people, 1))
+    )
+    _say(f"{bundle.manifest.name}: attacking {FULL}")
+    seen, true = attack(parts, FULL), true_labels(parts, full_names(bundle))
     return [
         _ranked("attr_40_rank1_over_chance", seen, None, true["attackers"][true["finder"]]),
         _verified("attr_40_verification_auc", seen, None, true["attackers"][true["verifier"]]),
@@ -140,32 +163,6 @@ def _at_most(name: str, value: float, unit: str, limit: float | None, beside: di
     if limit is None:
         return Figure(name, value, unit, None, None, beside)
     return Figure(name, value, unit, f"at most {limit:g}", value <= limit, beside)
-
-
-def _banks(bench: Bench) -> dict[str, Any]:
-    banks = {name: read_bundle(shipped_bundle(file)).patterns.masks for name, file in BANKS.items()}
-    return {**banks, f"d{DIRECTIONS}": directions(bench.learn_faces, DIRECTIONS)}
-
-
-def _faces(bench: Bench) -> Faces:
-    names = bench.data.attribute_names
-    return Faces(bench.learn_faces, bench.tune_faces, bench.data.faces(names, bench.report_rows))
-
-
-def _over_light(row: dict[str, Any]) -> Figure:
-    low, high = row["rank1_95"]
-    beside = {
-        "chance": 1 / row["people"], "low_95": low, "high_95": high, "over_chance": row["rank1_over_chance"],
-        "auc": row["auc"], "refused_scans": row["dropped"],
-    }  # fmt: skip
-    return Figure(
-        f"measurement_rank1_{row['bank']}_{row['power_nw']:g}nw", row["rank1"], "share", None, None, beside
-    )
-
-
-def _draw(path: Path, rows: list[dict[str, Any]]) -> None:
-    svg = over_light(rows, "rank1_over_chance", "Found again, times chance")
-    path.write_text(svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1) + "\n", "utf-8")
 
 
 def _say(words: str) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HELP: Final = "attack a bundle: who can be found again, what can be seen; audit.json and a page"
 PROXIES: Final = "proxies"
 MOST_LEARNED: Final = 8000
+WINDOWS: Final = 20_000
 _NEEDED: Final = {"torch": "train", "matplotlib": "report", "skimage": "demo"}
 """Module and the extra of lsi-host that brings it."""
 
@@ -72,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", type=Path, default=Path("audit"), metavar="FOLDER", help="default: %(default)s"
     )
     parser.add_argument(
+        "--windows",
+        type=int,
+        default=WINDOWS,
+        metavar="N",
+        help="windows of counts to attack, 0 for none; default: %(default)s",
+    )
+    parser.add_argument(
         "--of", default="Male,Young", metavar="NAMES", help="proxies of what; default: %(default)s"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
@@ -97,6 +105,7 @@ def _audited(arguments: argparse.Namespace) -> "tuple[Document, Written]":
     from lab.audit import bench, examine, page, recognition, static, verdicts  # noqa: PLC0415 - extras
     from lab.audit.averaging import averaged  # noqa: PLC0415
     from lab.audit.document import complete, write  # noqa: PLC0415
+    from lab.audit.windows import aggregation  # noqa: PLC0415
 
     # What can be refused at once is refused before minutes of work.
     key = None if arguments.key is None else read_secret_key(arguments.key)
@@ -119,6 +128,8 @@ def _audited(arguments: argparse.Namespace) -> "tuple[Document, Written]":
     }
     _say("averaging messages")
     found |= {"averaging": averaged(looked), "aggregation": None, "static": static.static_facts(bundle)}
+    if arguments.windows:
+        found["aggregation"] = aggregation(looked, arguments.windows, partial(tell, "windows of counts"))
     document = complete(bundle, found, limits, dt.datetime.now(dt.UTC).date())
     return document, write(arguments.out, document, page.page(document), key)
 

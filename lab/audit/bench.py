@@ -89,8 +89,6 @@ def set_up(  # noqa: PLR0913, PLR0917 - what an audit is given
     tuned = _decoded(faces, tune_rows, tell)
     wanted = [int(row) for row in np.flatnonzero(named == REPORT)]
     report, kept = through_the_chain(bundle, board, faces, wanted, tell("the device's own path"))
-    if not len(kept):
-        raise DataError("Every scan was dropped: too much or too little light.", hint="--power-nw")
     parts = Parts(
         through_the_model(bundle, board, learned, seed=1),
         through_the_model(bundle, board, tuned, seed=2),

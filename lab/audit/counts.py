@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]
 
 CONFIDENCE: Final = 0.99
 PROGRESS_ROWS: Final = 10_000
-LIMIT_OVER_CHANCE: Final = 1.1
+NOISE_DRAWS: Final = 1000
 
 
 class NoisyCounts(Protocol):
@@ -93,12 +93,22 @@ def clopper_pearson(hits: int, trials: int, error: float) -> tuple[float, float]
     return low, high
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Crowd:
-    """Who may be in a window. Shape: ``answers`` (M, K) 0 or 1; ``visits`` people pass per window."""
+    """Who may be in a window, and what an attacker expects of them.
 
-    answers: NDArray[np.int64]
+    Shape: ``shown`` (M, K), 0 or 1, what each of M people answers in the window; ``expected`` (M, K), 0..1,
+    what the attacker takes for that. ``visits`` people pass per window.
+    """
+
+    shown: NDArray[np.int64]
+    expected: Values
     visits: int
+
+    def __post_init__(self) -> None:
+        if self.shown.shape != self.expected.shape or self.visits < 1:
+            message = f"answers {self.shown.shape}, expected {self.expected.shape}, {self.visits} visits"
+            raise ValueError(message)
 
 
 def membership(
@@ -107,18 +117,18 @@ def membership(
     """Which of M people was in the window? Rate of right guesses with its upper bound, beside chance.
 
     In each window one of the M, drawn at random, is among ``visits`` people; the others come from the same
-    population. The attacker knows the answers of all M, the population, the number of visits and the
-    mechanism's spread, and names the likeliest.
+    population. The attacker knows what to expect of each of the M, the population, the number of visits and
+    the spread of the mechanism, and names the likeliest.
     """
     generator = np.random.default_rng(seed)
-    people = len(crowd.answers)
+    people = len(crowd.shown)
     guesser = _Guesser.against(mechanism, crowd)
     hits = 0
     for start in range(0, windows, PROGRESS_ROWS):
         count = min(PROGRESS_ROWS, windows - start)
         target = generator.integers(0, people, count)
         others = generator.integers(0, people, (count, crowd.visits - 1))
-        true = crowd.answers[others].sum(axis=1) + crowd.answers[target]
+        true = crowd.shown[others].sum(axis=1) + crowd.shown[target]
         released = [mechanism.release((crowd.visits, *map(int, row))) for row in true]
         hits += int((guesser.guess(released, generator) == target).sum())
         progress(start + count, windows)
@@ -138,29 +148,29 @@ def membership(
 class _Guesser:
     """Names the likeliest person, all Gaussian: crowd and noise by mean and covariance."""
 
-    answers: NDArray[np.int64]
     expected: Values
+    mean: Values
     precision: Values
 
     @classmethod
-    def against(cls, mechanism: NoisyCounts, crowd: Crowd, rounds: int = 2000) -> "_Guesser":
-        zeros = (10 * crowd.visits, *[5 * crowd.visits] * crowd.answers.shape[1])
-        noise = np.array(
-            [row for row in (mechanism.release(zeros) for _ in range(rounds)) if row is not None]
-        )
-        width = crowd.answers.shape[1]
+    def against(cls, mechanism: NoisyCounts, crowd: Crowd) -> "_Guesser":
+        visits, width = crowd.visits, crowd.shown.shape[1]
+        # Counts so high that nothing is suppressed or cut off.
+        busy = (100 * visits + 1000, *[50 * visits + 500] * width)
+        drawn = (mechanism.release(busy) for _ in range(NOISE_DRAWS))
+        noise = np.array([row for row in drawn if row is not None] or [busy] * 2, np.float64)
         spread = np.cov(noise[:, 1:].T).reshape(width, width)
-        people = np.cov(crowd.answers.T).reshape(spread.shape)
-        covariance = spread + (crowd.visits - 1) * people + 1e-9 * np.eye(len(spread))
-        expected = (crowd.visits - 1) * crowd.answers.mean(axis=0)
-        return cls(crowd.answers, expected, np.asarray(np.linalg.inv(covariance), np.float64))
+        people = np.cov(crowd.shown.T).reshape(width, width)
+        covariance = spread + (visits - 1) * people + 1e-9 * np.eye(width)
+        precision = np.asarray(np.linalg.inv(covariance), np.float64)
+        return cls(crowd.expected, (visits - 1) * crowd.shown.mean(axis=0), precision)
 
     def guess(self, released: Sequence[Released], generator: np.random.Generator) -> NDArray[np.int64]:
         """A person for each window; anybody where several are likeliest, or the window was suppressed."""
         silent = np.array([row is None for row in released])
-        seen = np.array([self.expected if row is None else row[1:] for row in released], np.float64)
-        pull = self.answers @ self.precision
-        scores = (seen - self.expected) @ pull.T - 0.5 * (pull * self.answers).sum(axis=1)
+        seen = np.array([self.mean if row is None else row[1:] for row in released], np.float64)
+        pull = self.expected @ self.precision
+        scores = (seen - self.mean) @ pull.T - 0.5 * (pull * self.expected).sum(axis=1)
         scores[silent] = 0.0
         best = scores >= scores.max(axis=1, keepdims=True) - 1e-9
         lots = np.where(best, generator.random(scores.shape), -1.0)

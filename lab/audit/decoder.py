@@ -10,10 +10,10 @@ from torch.nn import functional
 from lab.audit.attackers import Nearest, Values
 from lab.audit.reconstruction import Examples, Guess, Pictures
 
-WIDTH: Final = 384
+WIDTH: Final = 256
 RATE: Final = 1e-3
 BATCH: Final = 256
-EPOCHS: Final = 12
+EPOCHS: Final = 6
 FEWEST_STEPS: Final = 20
 NOISE: Final = 0.05
 

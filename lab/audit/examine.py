@@ -109,7 +109,7 @@ def _view(bench: Bench, view: str, seen_by: Witness | None) -> dict[str, Any]:
         "attributes": list(names),
         "channel": _channel(bench, view, attacked.rank1.people),
         "identification": attacked.document(),
-        "true_labels": true_labels(bench, view) if view in SENT else None,
+        "true_labels": true_labels(bench.parts, names) if view in SENT else None,
         "withheld": recovered(bench.parts, view, names),
         "reconstruction": rebuilt,
     }
@@ -144,14 +144,13 @@ def _noise_variance(bench: Bench) -> Values:
     return variance
 
 
-def true_labels(bench: Bench, view: str) -> dict[str, Any]:
-    """A device that answers what the labels say: what the attributes of ``view`` themselves give away."""
-    names = sent_names(bench.bundle, view)
+def true_labels(parts: Parts, names: tuple[str, ...]) -> dict[str, Any]:
+    """A device that answers what the labels say: what the attributes ``names`` themselves give away."""
 
     def told(people: People) -> People:
         return with_view(people, TRUE_LABELS, true_vectors(people.labels, people.label_names, names))
 
-    parts = Parts(told(bench.parts.learn), told(bench.parts.tune), told(bench.parts.report))
+    parts = Parts(told(parts.learn), told(parts.tune), told(parts.report))
     attacked = attack(parts, TRUE_LABELS, {name: ATTACKERS[name] for name in FROM_LABELS})
     channel = message_figures(parts.report.views[TRUE_LABELS], attacked.rank1.people, _declared(names))
     return {**attacked.document(), "channel": channel}

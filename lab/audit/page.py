@@ -241,15 +241,9 @@ def _aggregation(document: Document) -> str:
     found = document["aggregation"]
     if found is None:
         return paragraph("Not attacked: no counts were asked for.")
-    member = found["membership"]
-    low, high = member["over_chance_99"]
-    words = (
-        f"In {member['windows']:,} simulated windows of {member['visits']} visits, an attacker who knows "
-        "the answers of "
-        f"{member['people']} people names the one who was there {number(member['over_chance'])} times as "
-        "often as "
-        f"by chance (99 %: {number(low)} to {number(high)})."
-    )
+    counted = f"Counted: visits, {', '.join(found['attributes'])}; {found['mechanism']}."
+    before = f"An attacker who has seen each of them once before: {_membership(found['membership'])}"
+    inside = f"One who knows what each will answer in this very window: {_membership(found['insider'])}"
     rows = (
         row(
             (
@@ -261,8 +255,17 @@ def _aggregation(document: Document) -> str:
         )
         for case in found["epsilon"]
     )
-    return paragraph(words) + table(
+    return paragraph(f"{counted} {before} {inside}") + table(
         ("two windows that differ in one visit|", "epsilon, at least", "claimed", "|"), rows
+    )
+
+
+def _membership(member: Row) -> str:
+    low, high = member["over_chance_99"]
+    sure = f"99 %: {number(low)} to {number(high)}"
+    return (
+        f"in {member['windows']:,} windows of {member['visits']} visits, who of {member['people']} people "
+        f"was there is named {number(member['over_chance'])} times as often as by chance ({sure})."
     )
 
 

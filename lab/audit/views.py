@@ -15,6 +15,7 @@ from lab.bench_rig import Answered, chain_answers
 from lsi.attributes import ATTR_LITE, AttributeLogits
 from lsi.bundle import Bundle
 from lsi.disclosure import DisclosurePolicy
+from lsi.errors import DataError
 from lsi.payload import AttributePayload
 from training.data import DataFile, FaceData
 from training.forward_model import Detector, measure
@@ -83,6 +84,9 @@ def through_the_chain(
 
     Returns:
         The people of the scans that were answered, and their row numbers in ``data``.
+
+    Raises:
+        DataError: No scan was answered.
     """
     answered, kept = [], []
     for done, each in enumerate(chain_answers(bundle, board, _fields(data, rows)), start=1):
@@ -91,6 +95,8 @@ def through_the_chain(
             kept.append(rows[done - 1])
         if done % PROGRESS_ROWS == 0 or done == len(rows):
             progress(done, len(rows))
+    if not kept:
+        raise DataError("Every scan was dropped: too much or too little light.", hint="--power-nw P")
     chosen = np.array(kept, np.int64)
     return _people(
         bundle, data.identity[chosen], data.attributes[chosen], data.attribute_names, answered

@@ -31,8 +31,21 @@ def audited(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     others = faces_file(folder / "others.npz", 30, 3, seed=5)
     arguments = ["--data", str(data), "--learn", str(others), "--key", str(folder / "owner.key")]
     limits = folder / "limits.toml"
-    limits.write_text("attr_lite_verification_auc = 1.0\nattr_lite_rank1_over_chance = 20\n", "utf-8")
-    arguments += ["--limits", str(limits), "--recognition", str(network), "--out", str(folder / "out")]
+    limits.write_text(
+        "attr_lite_verification_auc = 1.0\nattr_lite_rank1_over_chance = 20\n"
+        "agg_rank1_over_chance_upper = 20\n",
+        "utf-8",
+    )
+    arguments += [
+        "--windows",
+        "200",
+        "--limits",
+        str(limits),
+        "--recognition",
+        str(network),
+        "--out",
+        str(folder / "out"),
+    ]
     assert main(["audit", BUNDLE, *arguments]) == 0
     return folder
 
@@ -59,6 +72,8 @@ def test_an_audit_tells_what_leaves_from_what_stays(audited: Path) -> None:
     assert set(found["views"]["attr-lite"]["withheld"]) <= {"Male"}
     assert found["real_picture"]["rank1_over_chance"] > 5
     assert [row["messages"] for row in found["averaging"]] == [1, 4, 16]
+    assert found["aggregation"]["membership"]["windows"] == 200
+    assert all(case["holds"] for case in found["aggregation"]["epsilon"])
 
 
 def test_clouds_of_one_person_are_found_by_the_measurement_and_guessed_better_than_by_a_neighbour(

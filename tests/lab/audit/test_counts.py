@@ -103,7 +103,7 @@ def crowd(visits: int = 12) -> Crowd:
     answers = np.random.default_rng(0).integers(0, 2, (8, ATTRIBUTES))
     answers[0] = 1
     answers[1] = 0
-    return Crowd(answers, visits)
+    return Crowd(answers, answers.astype(np.float64), visits)
 
 
 def quiet(_done: int, _total: int) -> None:
@@ -113,7 +113,7 @@ def quiet(_done: int, _total: int) -> None:
 def test_without_noise_a_lonely_visit_is_named_as_far_as_its_answers_tell() -> None:
     bare = Geometric(9.0, spread=0.01, suppressed_below=0)
     found = membership(bare, crowd(visits=1), 2000, quiet)
-    groups = len(np.unique(crowd().answers, axis=0))
+    groups = len(np.unique(crowd().shown, axis=0))
     assert found["rate"] == pytest.approx(groups / 8, abs=0.04)
     low, high = found["over_chance_99"]
     assert low < found["over_chance"] < high
@@ -127,6 +127,15 @@ def test_with_noise_the_window_names_hardly_anybody() -> None:
     assert told == [(10_000, 11_000), (11_000, 11_000)]
 
 
+def test_who_expects_the_wrong_answers_finds_fewer() -> None:
+    bare = Geometric(9.0, spread=0.01, suppressed_below=0)
+    known = crowd(visits=1)
+    vague = Crowd(known.shown, np.full(known.shown.shape, 0.5), 1)
+    assert membership(bare, vague, 2000, quiet)["over_chance"] == pytest.approx(1.0, abs=0.25)
+    with pytest.raises(ValueError, match="expected"):
+        Crowd(known.shown, known.expected[:, :1], 1)
+
+
 def test_suppressed_windows_are_guessed_blindly() -> None:
-    found = membership(honest(1.0), Crowd(crowd().answers, visits=1), 4000, quiet)
+    found = membership(honest(1.0), crowd(visits=1), 4000, quiet)
     assert found["over_chance"] == pytest.approx(1.0, abs=0.25)
