@@ -14,7 +14,7 @@ WIDTH: Final = 256
 RATE: Final = 1e-3
 BATCH: Final = 256
 EPOCHS: Final = 6
-FEWEST_STEPS: Final = 20
+FEWEST_STEPS: Final = 60
 NOISE: Final = 0.05
 
 

@@ -81,6 +81,22 @@ def test_suppression_by_the_true_count_is_caught_at_the_edge_alone() -> None:
     assert epsilon_bound(TrueEdge(), PAIRS["edge, none"], 2000) > 1.0
 
 
+def test_what_was_seen_while_choosing_is_not_counted() -> None:
+    rounds = 200
+
+    class ForgetsItself:
+        """Tells everything in the first half of its releases of each window, then nothing."""
+
+        epsilon = 0.0
+        calls = 0
+
+        def release(self, counts: Sequence[int]) -> Released:
+            self.calls += 1
+            return tuple(counts) if (self.calls - 1) % rounds < rounds // 2 else (0, 0, 0)
+
+    assert epsilon_bound(ForgetsItself(), PAIRS["busy, all"], rounds) == 0
+
+
 def test_a_mechanism_that_says_nothing_loses_nothing() -> None:
     class Silent:
         epsilon = 0.0

@@ -49,10 +49,10 @@ class Naked:
 
 
 def test_the_device_keeps_its_epsilon_and_true_counts_do_not() -> None:
-    cases = epsilon_cases(DeviceCounts(NAMES), len(NAMES), rounds=600)
+    cases = epsilon_cases(DeviceCounts(NAMES), len(NAMES), rounds=300)
     assert [case.holds for case in cases] == [True] * 4
     assert {case.claimed for case in cases} == {1.0}
-    assert not any(case.holds for case in epsilon_cases(Naked(), len(NAMES), rounds=600))
+    assert not any(case.holds for case in epsilon_cases(Naked(), len(NAMES), rounds=300))
 
 
 def people(count: int, seed: int) -> People:
