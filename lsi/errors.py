@@ -293,6 +293,8 @@ class TrainingError(LsiError, ArithmeticError):
     """A training run whose loss is no longer a number; its last good state is kept."""
 
     exit_code = 34
+
+
 class AuditError(LsiError):
     """An audit that found a limit broken; its results are written."""
 
