@@ -56,7 +56,7 @@ def _table(where: object, figures: Sequence[Figure]) -> str:
 
 def _shown(argument: str) -> str:
     """Data files by name: where they lie on this machine is nobody's business."""
-    return Path(argument).name if argument.endswith((".npz", ".lsib")) else argument
+    return Path(argument).name if argument.endswith((".npz", ".lsib", ".svg")) else argument
 
 
 def _processor() -> str:

@@ -1,7 +1,7 @@
 """The device's own path on a bench: light in, logits out, through the simulated board."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,20 @@ from firmware.board import Board
 from firmware.correction import correct
 from firmware.factory import open_rig
 from firmware.sim.light import LightSequence
+from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle
 from lsi.errors import LowLightError, SaturationError
 from lsi.measurement import Measurement
 
 Field = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answered:
+    """One scan that was not dropped. Shape: ``measurement`` (d,)."""
+
+    measurement: NDArray[np.float32]
+    logits: AttributeLogits
 
 
 def with_power(board: Board, power_nw: float) -> Board:
@@ -30,13 +39,20 @@ def chain_logits(
 
     ``None`` stands for a scan that was dropped because of too much or too little light.
     """
+    for answered in chain_answers(bundle, board, fields):
+        yield None if answered is None else answered.logits.values
+
+
+def chain_answers(bundle: Bundle, board: Board, fields: Iterable[Field]) -> Iterator[Answered | None]:
+    """:func:`chain_logits` with the measurement that the device never shows to anyone."""
     encoder = TfliteEncoder(bundle)
     with open_rig(board, LightSequence(fields)) as rig:
         rig.load(bundle.patterns)
         while rig.next_scene():
             raw, dark = rig.scan(bundle.patterns)
             try:
-                yield encoder.encode(correct(raw, dark)).values
+                measurement = correct(raw, dark)
+                yield Answered(measurement.values, encoder.encode(measurement))
             except (LowLightError, SaturationError):
                 yield None
 

@@ -299,3 +299,9 @@ class SinkError(LsiError):
     """A sink for records that cannot be opened, or takes none now."""
 
     exit_code = 60
+
+
+class AuditError(LsiError):
+    """An audit that found a limit broken; its results are written."""
+
+    exit_code = 36
