@@ -41,8 +41,8 @@ from training.paper_student import PaperStudent
 from training.whole_picture import pictures_of
 
 SIZE_PX: Final = 16
-GENERATOR_EPOCHS: Final = 12
-EPOCHS: Final = 8
+GENERATOR_EPOCHS: Final = 4
+EPOCHS: Final = 5
 POINTS: Final = 100.0
 RUNS: Final = Path(__file__).parent / "results" / "attribute_runs.json"
 DETECTOR: Final = Detector(AD7383_4.sensor, AD7383_4.samples, averaged=True)
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train on digits, read the report of faces where one is named, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latent", description=__doc__)
     parser.add_argument("--report", type=Path, help="report.json of 'lsi evaluate-latent' on faces")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of either encoder on digits (default 8)")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of either encoder on digits (default 5)")
     parser.add_argument("--d", default="16", help="numbers of masks on digits, with commas (default 16)")
     parser.add_argument("--skip-digits", action="store_true", help="only the figures of the report")
     parser.add_argument("--json", action="store_true")

@@ -33,7 +33,7 @@ def test_strokes_are_found_better_than_by_the_modal_map_and_nothing_else_moves(d
 
 def test_f1_counts_classes_that_occur_and_pixels_that_count() -> None:
     true = np.array([[[0, 0, 1, IGNORED]]], np.uint8)
-    found = np.array([[[0, 1, 1, 2]]], np.uint8)
+    found = np.array([[[0, 1, 1, 0]]], np.uint8)
     assert mean_f1(found, true, 3) == pytest.approx(2 / 3)
     assert mean_f1(true, true, 3) == 1
 
