@@ -24,6 +24,14 @@ class Encoder(Protocol):
         """
         ...
 
+    def encode_latent(self, measurement: Measurement) -> tuple[AttributeLogits, LatentOffset]:
+        """Logits and latent offset of one measurement. The offset is image-equivalent: seal it.
+
+        Raises:
+            ShapeMismatchError: As :meth:`encode`; or the bundle is not a latent one.
+        """
+        ...
+
 
 class TfliteEncoder:
     """The bundle's model, held to its golden vectors.
@@ -58,11 +66,7 @@ class TfliteEncoder:
         return AttributeLogits(self._model.answer(measurement.values), self._schema)
 
     def encode_latent(self, measurement: Measurement) -> tuple[AttributeLogits, LatentOffset]:
-        """Logits and latent offset of one measurement. The offset is image-equivalent: seal it.
-
-        Raises:
-            ShapeMismatchError: See :class:`Encoder`; or the bundle is not a latent one.
-        """
+        """Logits and latent offset of one measurement; see :class:`Encoder`."""
         if self._latent is None:
             found = "This bundle gives attributes and no latent."
             raise ShapeMismatchError(found, hint="a bundle that 'lsi export' made of a latent checkpoint.")

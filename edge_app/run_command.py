@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 
 from edge_app.admission import Admitted, Terms
@@ -20,9 +21,10 @@ from edge_app.config import AppConfig, load_config
 from edge_app.device_rig import KEY_NAME
 from edge_app.device_slots import open_slots, rules_of, running_bundle, starting_bundle
 from edge_app.egress import EgressGuard
-from edge_app.egress_rules import ResultTerms, SealedRule
+from edge_app.egress_rules import ResultTerms
 from edge_app.home_assistant import DeviceCard, Discovery, discovery
 from edge_app.inbox import take_in
+from edge_app.latent_sealer import LatentSealer
 from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
 from edge_app.policy import in_force
@@ -128,6 +130,7 @@ def _parts(device: _Device, admitted: Admitted, publisher: Publisher) -> Parts:
         notifier=notifier,
         watchdog=watchdog,
         widened=device.widened,
+        sealer=partial(_sealer, device),
     )
 
 
@@ -143,7 +146,7 @@ def _simulation_lock(board: Board, config: AppConfig, parsed: argparse.Namespace
         yield
 
 
-def _sealed(config: AppConfig, policy: DisclosurePolicy, bundle: Bundle, stream: str) -> SealedRule | None:
+def _sealed(config: AppConfig, policy: DisclosurePolicy, bundle: Bundle, stream: str) -> LatentSealer | None:
     """What seals latents, in the one mode that sends any.
 
     Raises:
@@ -170,8 +173,11 @@ def _sealed(config: AppConfig, policy: DisclosurePolicy, bundle: Bundle, stream:
 def _terms(device: _Device, bundle: Bundle) -> ResultTerms:
     """What may be told of a scene while ``bundle`` runs."""
     policy = in_force(device.config.policy, bundle)
-    sealed = _sealed(device.config, policy, bundle, device.stream)
-    return ResultTerms.of(policy, bundle, device.stream, sealed)
+    return ResultTerms.of(policy, bundle, device.stream, _sealer(device, bundle))
+
+
+def _sealer(device: _Device, bundle: Bundle) -> LatentSealer | None:
+    return _sealed(device.config, in_force(device.config.policy, bundle), bundle, device.stream)
 
 
 def _uplink(device: _Device, bundle: Bundle) -> Uplink:

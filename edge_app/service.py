@@ -13,6 +13,7 @@ from edge_app.admission import Admitted, check_compatible
 from edge_app.changes import Changes, Unchanging
 from edge_app.config import AppConfig
 from edge_app.encoder import Encoder
+from edge_app.latent_sealer import LatentSealer
 from edge_app.notify import Notifier, Watchdog
 from edge_app.outlet import Outlet, Told, disclosed_names
 from edge_app.pause import Pause
@@ -26,12 +27,15 @@ from firmware.correction import correct
 from firmware.interfaces import Clock
 from firmware.realtime import realtime_thread
 from firmware.rig import Rig
+from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle
 from lsi.disclosure import DisclosurePolicy
-from lsi.errors import LsiError, RigError, ScanError
+from lsi.errors import LsiError, RigError, ScanError, SealError
 from lsi.frame_information import frame_bits
+from lsi.latent import LatentOffset
 from lsi.measurement import DarkReference, Measurement, RawScan
 from lsi.status import Widening
+from lsi.topics import Kind
 from lsi.units import NS_PER_MS, NS_PER_S, ns_to_ms
 
 logger = logging.getLogger(__name__)
@@ -64,6 +68,7 @@ class Parts:
     widened: Sequence[Widening] = ()
     changes: Changes = field(default_factory=Unchanging)
     go_over: Callable[[Bundle, Callable[[], None]], None] = lambda _, act: act()
+    sealer: Callable[[Bundle], LatentSealer | None] = lambda _: None
 
 
 class Service:
@@ -75,6 +80,8 @@ class Service:
         self._parts = parts
         self._policy: DisclosurePolicy = in_force(config.policy, parts.bundle)
         self._pause = Pause(parts.clock)
+        self._sealer = parts.sealer(parts.bundle)
+        self._told_unsealed = False
         self._outlet = Outlet(self._told(), self._results(), parts.publisher, parts.clock, self._pause)
 
     def _told(self) -> Told:
@@ -155,6 +162,7 @@ class Service:
         self._outlet.close()
         self._parts = replace(self._parts, bundle=change.bundle, encoder=change.encoder)
         self._policy = in_force(self._config.policy, change.bundle)
+        self._sealer = self._parts.sealer(change.bundle)
         self._log_start()
         results = self._results()
         self._parts.go_over(change.bundle, lambda: self._outlet.change(self._told(), results))
@@ -217,13 +225,36 @@ class Service:
 
     def _publish(self, seq: int, measurement: Measurement) -> None:
         started_ns = self._parts.clock.now_ns()
-        logits = self._parts.encoder.encode(measurement)
+        logits, offset = self._encoded(measurement)
         self._parts.changes.inferred()
         if self._parts.watchdog is not None:
             self._parts.watchdog.inferred()
         stamp = self._stamp(seq, measurement, self._parts.clock.now_ns() - started_ns)
-        sent = self._outlet.tell(disclose(logits, self._policy, stamp))
+        disclosed = disclose(logits, self._policy, stamp)
+        sent = self._outlet.tell(disclosed)
+        if offset is not None and disclosed.face:
+            self._seal(offset, stamp)
         logger.debug("Scan %d: %.1f ms, sent: %s", seq, stamp.scan_ms, sent)
+
+    def _encoded(self, measurement: Measurement) -> tuple[AttributeLogits, LatentOffset | None]:
+        """In every other mode than ``latent`` the offset is not even read out of the runtime."""
+        if self._sealer is None:
+            return self._parts.encoder.encode(measurement), None
+        return self._parts.encoder.encode_latent(measurement)
+
+    def _seal(self, offset: LatentOffset, stamp: ScanStamp) -> None:
+        """Hand on the latent of a scan with a face in it, as an envelope; of nobody there is none."""
+        if self._sealer is None:
+            return
+        try:
+            record = self._sealer.record_of(offset.values, stamp.ts, stamp.clock)
+        except SealError as error:
+            if not self._told_unsealed:
+                logger.warning("Latents are not sent: %s Try: %s", error.found, error.hint)
+            self._told_unsealed = True
+        else:
+            self._told_unsealed = False
+            self._parts.publisher.record(Kind.LATENT, record)
 
     def _stamp(self, seq: int, measurement: Measurement, infer_ns: int) -> ScanStamp:
         wall_clock = self._parts.wall_clock

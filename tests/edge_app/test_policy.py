@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from edge_app.policy import ScanStamp, disclose, in_force
 from lsi.attributes import ATTR_LITE, AttributeLogits, AttributeSchema
-from lsi.bundle import Bundle, GoldenVectors, golden_json, parse_bundle, write_bundle
+from lsi.bundle import Bundle, GoldenOffsets, GoldenVectors, golden_json, parse_bundle, write_bundle
 from lsi.disclosure import DisclosurePolicy, PayloadMode
+from lsi.latent import LatentForm
 from lsi.manifest import canonical_json
 from lsi.payload import AttributePayload
 from tests.bundles import small_files, small_manifest
@@ -75,12 +76,14 @@ def lying_bundle(mode: str, names: list[str]) -> Bundle:
     """A bundle that answers ``names`` and says that it is for ``mode``."""
     attributes = {"names": names, "thresholds": [0] * len(names), "presence_threshold": 0}
     inputs, outputs = np.zeros((1, 3), np.float32), np.zeros((1, len(names) + 1), np.float32)
+    latent = LatentForm("small", 4, 6, "ab" * 32) if mode == PayloadMode.LATENT else None
+    offsets = None if latent is None else GoldenOffsets(np.zeros((1, 4, 6), np.float32), 0.1)
     files = small_files(
         attributes=canonical_json(attributes),
         policy=canonical_json({"mode": mode, "attributes": names}),
-        golden=golden_json(GoldenVectors(inputs, outputs, 0.1)),
+        golden=golden_json(GoldenVectors(inputs, outputs, 0.1, offsets)),
     )
-    return parse_bundle(write_bundle(small_manifest(files, mode=mode), files), "lies")
+    return parse_bundle(write_bundle(small_manifest(files, mode=mode, latent=latent), files), "lies")
 
 
 def test_a_bundle_for_a_wide_mode_does_not_widen_the_policy_of_the_device() -> None:

@@ -4,18 +4,22 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_app.egress import EgressGuard
 from edge_app.egress_rules import ResultTerms
+from edge_app.latent_sealer import LatentSealer
 from edge_app.outbox_records import Record, RecordKey
 from edge_app.run_command import _sealed
 from edge_app.sealed_latents import SealedLatents, read_device_key, read_host
+from edge_app.service import Parts, Service
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock
 from host.opener import Opener
@@ -29,7 +33,7 @@ from lsi.minisign import SecretKey
 from lsi.topics import Kind
 from tests import leaving
 from tests.bundles import small_bundle
-from tests.edge_app.test_service import CONFIG
+from tests.edge_app.test_service import BRIGHT, CONFIG, OFFSET, Bench
 from tests.edge_app.test_uplink import CLOCK
 from tests.sealed import DEVICE_KEY, HOST, OTHER_HOST
 from tests.transport.test_mqtt import Recorder, linked
@@ -179,3 +183,54 @@ def test_the_code_that_seals_is_not_loaded_by_an_attribute_sensor() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert {"lsi.sealing", "edge_app.sealed_latents", "cbor2"} & set(json.loads(result.stdout)) == set()
+
+
+class Scanned:
+    """A service in mode ``latent`` whose encoder sees the same in every scan."""
+
+    def __init__(self, scenes: int, sealer: LatentSealer | None = None, *, presence: float = 0.75) -> None:
+        bench = Bench([BRIGHT] * scenes)
+        self.bundle = bench.bundle
+        sealed = replace(SEALED, device_id="hall1", bundle=self.bundle.manifest.short_id)
+        chosen = sealer or sealed
+        bench.encoder.logits[-1] = presence
+        parts = Parts(
+            bench.rig,
+            bench.bundle,
+            bench.encoder,
+            bench.publisher,
+            stream=leaving.STREAM,
+            sealer=lambda bundle: chosen if bundle is bench.bundle else None,
+        )
+        bench.service = Service(bench.config, parts)
+        bench.run()
+        self.payloads = bench.payloads
+        self.latents = bench.publisher.of(Kind.LATENT)
+
+
+def test_the_latent_of_each_scan_with_a_face_reaches_the_host_and_no_other() -> None:
+    scanned = Scanned(3)
+    opener = Opener([HOST], {"hall1": DEVICE_KEY.public_key})
+    opened = [opener.open(payload, "hall1") for payload in scanned.latents]
+    seqs = [each.header.seq for each in opened]  # the start of the visit has one too
+    assert (len(seqs), seqs) == (3, sorted(set(seqs)))
+    assert {each.header.bundle for each in opened} == {scanned.bundle.manifest.short_id}
+    assert all(np.array_equal(each.values, OFFSET.values) for each in opened)
+    nobody = Scanned(3, presence=-9.0)
+    assert (len(nobody.payloads), nobody.latents) == (3, [])
+
+
+class Refusing:
+    """A sealer whose host key is past its days."""
+
+    def record_of(self, values: NDArray[np.float32], ts: str, clock: str) -> Callable[[int], bytes]:
+        raise SealError(f"{values.shape} at {ts} by {clock}: too old.", hint="a new host key.")
+
+    def key_of(self, payload: bytes) -> tuple[str, int]:
+        raise AssertionError(payload)
+
+
+def test_what_cannot_be_sealed_is_not_sent_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    scanned = Scanned(3, Refusing())
+    assert (len(scanned.payloads), scanned.latents) == (3, [])
+    assert caplog.text.count("Latents are not sent") == 1

@@ -24,6 +24,7 @@ from lsi.bundle import Bundle, parse_bundle
 from lsi.command_documents import Command, command_topic
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import DisclosureError, ShapeMismatchError
+from lsi.latent import LatentForm, LatentOffset
 from lsi.manifest import canonical_json
 from lsi.measurement import Measurement
 from lsi.payload import AttributePayload
@@ -39,6 +40,7 @@ CONFIG = AppConfig("hall1", BOARD.name, Path("b.lsib"), BROKER, DisclosurePolicy
 BRIGHT = np.full((64, 64), 0.5, np.float32)
 GLARE = np.full((64, 64), 9.0, np.float32)
 BLACK = np.zeros((64, 64), np.float32)
+OFFSET = LatentOffset(np.arange(24).reshape(4, 6).astype(np.float32), LatentForm("small", 4, 6, "ab" * 32))
 
 
 class RecordingPublisher:
@@ -95,10 +97,14 @@ class FixedEncoder:
     def __init__(self, bundle: Bundle) -> None:
         self.schema = bundle.attributes
         self.seen: list[Measurement] = []
+        self.logits = np.array([1.5, -0.5, 0.75], np.float32)
 
     def encode(self, measurement: Measurement) -> AttributeLogits:
         self.seen.append(measurement)
-        return AttributeLogits(np.array([1.5, -0.5, 0.75], np.float32), self.schema)
+        return AttributeLogits(np.array(self.logits), self.schema)
+
+    def encode_latent(self, measurement: Measurement) -> tuple[AttributeLogits, LatentOffset]:
+        return self.encode(measurement), OFFSET
 
 
 class Bench:

@@ -21,6 +21,7 @@ from lsi.attribute_classes import AttributeClass, built_in_classes
 from lsi.attributes import ATTR_LITE, AttributeLogits
 from lsi.bundle import Bundle
 from lsi.disclosure import DisclosurePolicy, PayloadMode, permitted
+from lsi.latent import LatentOffset
 from lsi.measurement import Measurement
 from lsi.topics import Kind
 from lsi.units import NS_PER_S
@@ -43,6 +44,9 @@ class Sure:
     def encode(self, _: Measurement) -> AttributeLogits:
         self.clock.advance(5 * NS_PER_S)
         return AttributeLogits(np.abs(self.logits), self.bundle.attributes)
+
+    def encode_latent(self, _: Measurement) -> tuple[AttributeLogits, LatentOffset]:
+        raise AssertionError("no latent is read out where nobody seals one")
 
 
 @pytest.mark.parametrize("mode", PayloadMode)
