@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FRAMES ?=
 SCENE ?=
+WEB ?=
 # Each process of the tests takes up to 1.3 GB.
 JOBS ?= 2
 PYTEST_ARGS ?=
@@ -29,10 +30,15 @@ $(VENV)/.demo: $(BIN)/python $(DECLARED)
 	@$(PIP) install -c constraints.txt -e . -e 'packaging/lsi-host[demo]'
 	@touch $@
 
+$(VENV)/.web: $(BIN)/python $(DECLARED)
+	@echo "Installing the demo and its page into $(VENV) (once) ..."
+	@$(PIP) install -c constraints.txt -e . -e 'packaging/lsi-host[demo,dashboard]'
+	@touch $@ $(VENV)/.demo
+
 $(VENV)/.dev: $(BIN)/python $(DECLARED)
 	@echo "Installing everything for development, PyTorch included (once) ..."
 	@$(PIP) install -c constraints.txt -e '.[dev,pi]' -e 'packaging/lsi-host[demo,train,export,report,onnx,digits,record,dashboard,audit]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.web
 
 # A second environment, for what the device does on the older TFLite runtime. Its last wheels are for Python 3.11.
 OLD := .venv-tflite-runtime
@@ -44,8 +50,8 @@ $(OLD)/.done: $(BIN)/python $(DECLARED)
 
 venv: $(VENV)/.dev ## make the development environment
 
-demo: $(VENV)/.demo ## light to payload on your terminal; FRAMES=5 ends after five, SCENE=FILE shows yours
-	@$(BIN)/lsi demo $(if $(FRAMES),--frames $(FRAMES)) $(if $(SCENE),--scene "$(SCENE)")
+demo: $(if $(WEB),$(VENV)/.web,$(VENV)/.demo) ## light to payload on your terminal, or on a page with WEB=1; FRAMES=5 ends after five, SCENE=FILE shows yours
+	@$(BIN)/lsi demo $(if $(FRAMES),--frames $(FRAMES)) $(if $(SCENE),--scene "$(SCENE)") $(if $(WEB),--web)
 
 debian-packages: # mosquitto and minisign, for the tests that ask the real ones
 	@tools/install_debian_packages.sh

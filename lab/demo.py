@@ -80,8 +80,8 @@ def run_demo(settings: DemoSettings, scenes: Iterator[Scene], say: Callable[[str
         say(f"Bundle: {signed.bundle.name}, signed for this run with throwaway key {signed.key_name}")
         listener = stack.enter_context(_listener(broker))
         log = stack.enter_context((folder / "device.log").open("w+b"))
-        device = stack.enter_context(_device(_config(settings, signed, broker), folder, log))
-        stack.enter_context(_feeding(device, scenes, ahead, progress.online))
+        device = stack.enter_context(device_process(demo_config(settings, signed, broker), folder, log))
+        stack.enter_context(feeding(device, scenes, ahead, progress.online))
         with contextlib.suppress(KeyboardInterrupt):
             for event in _events(listener, device, log):
                 _show(event, progress, ahead, say)
@@ -110,7 +110,8 @@ def _listener(broker: LoopbackBroker) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextlib.contextmanager
-def _device(text: str, folder: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def device_process(text: str, folder: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """``lsi-edge run`` on a simulated board, its light a pipe."""
     config = folder / "config.toml"
     config.write_text(text, "utf-8")
     arguments = ["--config", str(config), "--simulate", "--light", "-"]
@@ -122,7 +123,8 @@ def _device(text: str, folder: Path, log: IO[bytes]) -> Iterator[subprocess.Pope
             _interrupt(process)
 
 
-def _config(settings: DemoSettings, signed: SignedCopy, broker: LoopbackBroker) -> str:
+def demo_config(settings: DemoSettings, signed: SignedCopy, broker: LoopbackBroker) -> str:
+    """The configuration of the demo's sensor."""
     return (
         f'device_id = "{DEVICE_ID}"\n'
         f'board = "{SIMULATED_BOARD}"\nstate = "state"\n'
@@ -136,7 +138,7 @@ def _config(settings: DemoSettings, signed: SignedCopy, broker: LoopbackBroker) 
 
 
 @contextlib.contextmanager
-def _feeding(
+def feeding(
     device: subprocess.Popen[bytes], scenes: Iterator[Scene], ahead: dict[int, Scene], online: threading.Event
 ) -> Iterator[None]:
     """Write one light frame per scan; the pipe's own limit keeps us a few frames ahead."""

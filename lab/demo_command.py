@@ -5,9 +5,11 @@ import signal
 from pathlib import Path
 from typing import Final
 
+from host.dashboard_command import WEB_PORT
 from lab.broker import find_mosquitto
 from lab.bundles import shipped_bundle
 from lab.demo import DemoSettings, run_demo
+from lab.demo_web import run_web_demo
 from lab.scenes import open_scenes
 
 HELP = "run a broker, a simulated sensor and a listener, and show what leaves the sensor"
@@ -33,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="default: mosquitto when found",
     )
+    parser.add_argument("--web", action="store_true", help="a page with the dashboard and a look inside")
+    parser.add_argument("--web-port", type=int, default=WEB_PORT, help="default: %(default)s")
     parser.epilog = "Example: lsi demo --scene holiday.jpg --frames 5"
 
 
@@ -47,5 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
         interval_s=arguments.interval_s,
         mosquitto=None if arguments.broker == "embedded" else find_mosquitto(),
     )
-    run_demo(settings, scenes, lambda line: print(line, flush=True))
+    if arguments.web:
+        run_web_demo(settings, lambda: open_scenes(arguments.scene), arguments.web_port, _say)
+        return 0
+    run_demo(settings, scenes, _say)
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
