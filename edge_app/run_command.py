@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from edge_app.admission import Admitted, Terms
-from edge_app.certificate_watch import CertificateWatch
 from edge_app.changeover import Changeover, Rules
 from edge_app.command_parts import add_config, add_light, add_simulate, open_board
 from edge_app.config import AppConfig, load_config
@@ -29,7 +29,6 @@ from edge_app.notify import Notifier, watchdog_for
 from edge_app.outlet import disclosed_names
 from edge_app.policy import in_force
 from edge_app.policy_record import hold_to_record
-from edge_app.provisioning import DeviceIdentity, complete
 from edge_app.publisher import PrintingPublisher, Publisher
 from edge_app.rig_lock import rig_lock
 from edge_app.service import Parts, Service, new_stream
@@ -44,6 +43,9 @@ from lsi.credentials import is_credential
 from lsi.disclosure import DisclosurePolicy, PayloadMode
 from lsi.errors import AppConfigError, ConfigError
 from lsi.status import Widening
+
+if TYPE_CHECKING:
+    from edge_app.certificate_watch import CertificateWatch
 
 logger = logging.getLogger(__name__)
 
@@ -189,11 +191,15 @@ def _uplink(device: _Device, bundle: Bundle) -> Uplink:
     return Uplink(config, outbox, wanted, results=results, clock=clock, certificate=certificate)
 
 
-def _certificate_watch(config: AppConfig) -> CertificateWatch | None:
+def _certificate_watch(config: AppConfig) -> "CertificateWatch | None":
     """Finishes a renewal that was cut off, and looks out for the next one; credentials are systemd's."""
     tls = config.broker.tls
     if tls is None or tls.cert_file is None or is_credential(tls.cert_file):
         return None
+    # A sensor without a certificate starts sooner without the code that reads one.
+    from edge_app.certificate_watch import CertificateWatch  # noqa: PLC0415
+    from edge_app.provisioning import DeviceIdentity, complete  # noqa: PLC0415
+
     identity = DeviceIdentity.of(config)
     try:
         complete(identity)

@@ -4,11 +4,10 @@ import queue
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edge_app.announced import Announced
 from edge_app.announcer import Announcer
-from edge_app.certificate_watch import CertificateWatch
 from edge_app.command_replies import Handler, replaying
 from edge_app.config import AppConfig
 from edge_app.drain import Drain
@@ -29,6 +28,9 @@ from transport.broker import LinkState, Message, MessageProperties, Session
 from transport.link_events import LinkEvents
 from transport.outgoing import Outcome, Settled
 from transport.renewal import Renewal
+
+if TYPE_CHECKING:
+    from edge_app.certificate_watch import CertificateWatch
 
 OUTBOX: Final = Path("outbox/outbox.db")
 ANNOUNCED: Final = "announced.json"
@@ -60,7 +62,7 @@ class Uplink:
         *,
         results: ResultTerms,
         clock: Clock,
-        certificate: CertificateWatch | None = None,
+        certificate: "CertificateWatch | None" = None,
     ) -> None:
         self._device_id = config.device_id
         self._outbox = outbox
