@@ -10,6 +10,7 @@ from typing import Final
 
 from lsi.errors import PayloadError
 from lsi.schema import decode_document, encode_document
+from lsi.stamp import stamp_of, stamped
 
 AGG_SCHEMA_ID: Final = "lsi.agg/1"
 LEAST_VISITS: Final = 10
@@ -58,14 +59,7 @@ class AggPayload:
         Raises:
             PayloadError: Longer than ``MAX_PAYLOAD_BYTES``.
         """
-        document: dict[str, object] = {
-            "v": AGG_SCHEMA_ID,
-            "dev": self.device_id,
-            "stream": self.stream,
-            "seq": self.seq,
-            "ts": self.ts,
-            "clock": self.clock,
-            "bundle": self.bundle,
+        document = stamped(AGG_SCHEMA_ID, self) | {
             "window_s": self.window_s,
             "epsilon": self.epsilon,
             "delta": 0,
@@ -92,12 +86,7 @@ class AggPayload:
         """
         document = decode_document(encoded, "agg")
         return cls(
-            device_id=document["dev"],
-            stream=document["stream"],
-            seq=document["seq"],
-            ts=document["ts"],
-            clock=document["clock"],
-            bundle=document["bundle"],
+            **stamp_of(document),
             window_s=document["window_s"],
             epsilon=document["epsilon"],
             sensitivity=document["sensitivity"],

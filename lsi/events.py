@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from lsi.errors import PayloadError
 from lsi.schema import decode_document, encode_document
+from lsi.stamp import stamp_of, stamped
 
 EVENT_SCHEMA_ID: Final = "lsi.event/1"
 
@@ -95,14 +96,7 @@ class EventPayload:
         """
         if self.seq == UNNUMBERED:
             raise PayloadError("An event without a seq.", hint="encode_as, with the seq of its record.")
-        document: dict[str, object] = {
-            "v": EVENT_SCHEMA_ID,
-            "dev": self.device_id,
-            "stream": self.stream,
-            "seq": self.seq,
-            "ts": self.ts,
-            "clock": self.clock,
-            "bundle": self.bundle,
+        document = stamped(EVENT_SCHEMA_ID, self) | {
             "phase": self.phase,
             "visit": self.visit,
             "began": self.began,
@@ -136,12 +130,7 @@ class EventPayload:
             PayloadError: A rule that a schema cannot say.
         """
         return cls(
-            device_id=document["dev"],
-            stream=document["stream"],
-            seq=document["seq"],
-            ts=document["ts"],
-            clock=document["clock"],
-            bundle=document["bundle"],
+            **stamp_of(document),
             phase=Phase(document["phase"]),
             visit=document["visit"],
             began=document["began"],

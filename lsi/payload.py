@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lsi.errors import PayloadError
 from lsi.schema import ATTR_SCHEMA_ID, decode_document, encode_document
+from lsi.stamp import stamp_of, stamped
 
 MS_DECIMALS: Final = 1
 """Times are told to a tenth of a millisecond: enough for a person, little for a side channel."""
@@ -50,14 +51,7 @@ class AttributePayload:
         Raises:
             PayloadError: Longer than ``MAX_PAYLOAD_BYTES``.
         """
-        document: dict[str, object] = {
-            "v": ATTR_SCHEMA_ID,
-            "dev": self.device_id,
-            "stream": self.stream,
-            "seq": self.seq,
-            "ts": self.ts,
-            "clock": self.clock,
-            "bundle": self.bundle,
+        document = stamped(ATTR_SCHEMA_ID, self) | {
             "face": self.face,
             "a": dict(self.attributes),
             "ms": {"scan": self.scan_ms, "infer": self.infer_ms},
@@ -81,12 +75,7 @@ class AttributePayload:
             PayloadError: A rule that a schema cannot say.
         """
         return cls(
-            device_id=document["dev"],
-            stream=document["stream"],
-            seq=document["seq"],
-            ts=document["ts"],
-            clock=document["clock"],
-            bundle=document["bundle"],
+            **stamp_of(document),
             face=document["face"],
             attributes=document["a"],
             scan_ms=document["ms"]["scan"],
