@@ -15,7 +15,14 @@ from export.latent_card import latent_card
 from export.latent_program import latent_program
 from export.paper_program import results
 from export.paper_tflite import Recipe, tflite_model
-from export.write_bundle import FLOAT_TOLERANCE, GOLDEN_SEED, TOLERANCE_MARGIN, Identity, attributes_document
+from export.write_bundle import (
+    FLOAT_TOLERANCE,
+    GOLDEN_SEED,
+    TOLERANCE_MARGIN,
+    Identity,
+    attributes_document,
+    manifest_of,
+)
 from lsi.bundle import (
     ATTRIBUTES,
     CALIBRATION,
@@ -30,7 +37,7 @@ from lsi.bundle import (
     write_bundle,
 )
 from lsi.disclosure import PayloadMode
-from lsi.manifest import BundleManifest, FileEntry, canonical_json, content_id_of
+from lsi.manifest import BundleManifest, canonical_json
 from training.latent_checkpoint import LatentCheckpoint
 
 GOLDEN_ROWS: Final = 8
@@ -89,7 +96,7 @@ def export_latent_bundle(
     files = {name: canonical_json(document) for name, document in documents.items()}
     files |= {MASKS: checkpoint.patterns.packed(), MODEL: model, GOLDEN: golden_json(golden)}
     files[CARD] = latent_card(checkpoint, identity, measured).encode()
-    manifest = _manifest(checkpoint, identity, files)
+    manifest = manifest_of(checkpoint.patterns, identity, files, PayloadMode.LATENT, checkpoint.space)
     return ExportedLatent(write_bundle(manifest, files), manifest, measured)
 
 
@@ -147,26 +154,3 @@ def _golden(
     )
     golden_offsets = GoldenOffsets(offsets[:OFFSET_ROWS], of_offset)
     return GoldenVectors(inputs[:GOLDEN_ROWS], logits[:GOLDEN_ROWS], of_logit, golden_offsets)
-
-
-def _manifest(checkpoint: LatentCheckpoint, identity: Identity, files: dict[str, bytes]) -> BundleManifest:
-    entries = {name: FileEntry.of(content) for name, content in files.items()}
-    d, height, width = checkpoint.patterns.shape
-    return BundleManifest(
-        name=identity.name,
-        version=identity.version,
-        content_id=content_id_of(entries),
-        created=identity.created,
-        expires=None,
-        security_epoch=0,
-        compatible=("two-arm",),
-        mode=PayloadMode.LATENT,
-        d=d,
-        height=height,
-        width=width,
-        arms=2,
-        scene_transfer="linear",
-        signature=None,
-        files=entries,
-        latent=checkpoint.space,
-    )

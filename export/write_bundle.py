@@ -26,7 +26,9 @@ from lsi.bundle import (
 )
 from lsi.disclosure import PayloadMode
 from lsi.errors import ConfigError
+from lsi.latent import LatentForm
 from lsi.manifest import BundleManifest, FileEntry, canonical_json, content_id_of
+from lsi.patterns import PatternSet
 from lsi.whole_file import whole_file
 from training.checkpoint import Checkpoint
 
@@ -88,7 +90,7 @@ def export_bundle(
     compared = None if labelled is None else labelled_parity(checkpoint.read_out, model, *labelled)
     report = ParityReport.of(measured, model, compared)
     files[PARITY] = report.encode()
-    manifest = _manifest(checkpoint, identity, files)
+    manifest = manifest_of(checkpoint.patterns, identity, files, mode_of(checkpoint.attributes))
     return Exported(write_bundle(manifest, files), manifest, report)
 
 
@@ -163,9 +165,16 @@ def _parity(checkpoint: Checkpoint, model: bytes) -> Parity:
     return parity(checkpoint.read_out, model, _random_inputs(checkpoint), thresholds)
 
 
-def _manifest(checkpoint: Checkpoint, identity: Identity, files: dict[str, bytes]) -> BundleManifest:
+def manifest_of(
+    patterns: PatternSet,
+    identity: Identity,
+    files: dict[str, bytes],
+    mode: PayloadMode,
+    latent: LatentForm | None = None,
+) -> BundleManifest:
+    """The manifest of an unsigned bundle with ``files``, for two arms and linear light."""
     entries = {name: FileEntry.of(content) for name, content in files.items()}
-    d, height, width = checkpoint.patterns.shape
+    d, height, width = patterns.shape
     return BundleManifest(
         name=identity.name,
         version=identity.version,
@@ -174,7 +183,7 @@ def _manifest(checkpoint: Checkpoint, identity: Identity, files: dict[str, bytes
         expires=None,
         security_epoch=0,
         compatible=("two-arm",),
-        mode=mode_of(checkpoint.attributes),
+        mode=mode,
         d=d,
         height=height,
         width=width,
@@ -182,4 +191,5 @@ def _manifest(checkpoint: Checkpoint, identity: Identity, files: dict[str, bytes
         scene_transfer="linear",
         signature=None,
         files=entries,
+        latent=latent,
     )
