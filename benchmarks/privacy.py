@@ -1,16 +1,19 @@
-"""What privacy costs and whether it holds: the guard of the way out against random results.
+"""What privacy costs and whether it holds: the guard of the way out, and attacks on what leaves.
 
-python -m benchmarks.privacy --json
+Attacks need faces of people seen twice, and others to learn from; without them the guard alone is tried.
+
+    python -m benchmarks.privacy --data celebahq128_val.npz --learn celebahq64_train.npz --json
 """
 
 import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from benchmarks.guard_fuzz import guard_figures
-from benchmarks.report import report
+from benchmarks.report import Figure, report
 
 RESULTS: Final = 100_000
 
@@ -19,11 +22,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.privacy", description=__doc__)
     parser.add_argument("--results", type=int, default=RESULTS, help="for the guard (default: %(default)s)")
+    parser.add_argument("--data", type=Path, help="labelled faces with identities (.npz), to attack")
+    parser.add_argument("--learn", type=Path, help="other people, from whom attackers learn")
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
+    if (parsed.data is None) != (parsed.learn is None):
+        parser.error("--data and --learn belong together")
     logging.disable(logging.CRITICAL)  # the guard says of each hostile message why it stopped it
-    print(report("privacy", guard_figures(parsed.results), as_json=parsed.json))
+    figures = guard_figures(parsed.results)
+    if parsed.data is not None:
+        figures = [*figures, *_attacks(parsed.data, parsed.learn)]
+    print(report("privacy", figures, as_json=parsed.json))
     return 0
+
+
+def _attacks(data: Path, learn: Path) -> list[Figure]:
+    """Counts of windows are attacked in processes of their own, a million times."""
+    from benchmarks.privacy_audit import audit_figures  # noqa: PLC0415 - needs PyTorch
+    from benchmarks.privacy_windows import window_figures  # noqa: PLC0415 - same
+
+    windows = window_figures(data, learn)
+    known = {figure.name for figure in windows}
+    return [*windows, *(figure for figure in audit_figures(data, learn) if figure.name not in known)]
 
 
 if __name__ == "__main__":

@@ -45,12 +45,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--windows", type=int, default=WINDOWS, help="of counts; default: %(default)s")
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    board, bundle = find_board(SIMULATED_BOARD), read_bundle(shipped_bundle())
-    bench = set_up(bundle, board, parsed.data, parsed.learn, parsed.most_learned, partial(partial, tell))
-    figures = [*_counted(bench, parsed.windows), *_lite(bench), *_full(bench)]
+    figures = audit_figures(parsed.data, parsed.learn, parsed.most_learned, parsed.windows)
     print(report("privacy_audit", figures, as_json=parsed.json))
     return 0
+
+
+def audit_figures(
+    data: Path, learn: Path | None, most_learned: int = MOST_LEARNED, windows: int = WINDOWS
+) -> list[Figure]:
+    """What attackers get, mode by mode."""
+    torch.set_num_threads(1)
+    board, bundle = find_board(SIMULATED_BOARD), read_bundle(shipped_bundle())
+    bench = set_up(bundle, board, data, learn, most_learned, partial(partial, tell))
+    return [*_counted(bench, windows), *_lite(bench), *_full(bench)]
 
 
 def _counted(bench: Bench, windows: int) -> list[Figure]:

@@ -47,20 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes; default: %(default)s")
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    bundle = read_bundle(shipped_bundle())
-    learn = _people(bundle, open_data(parsed.learn), "learn")
-    before, inside = crowds(learn, _people(bundle, open_data(parsed.data), "report"))
-    names = lite_names(bundle)
-    with ProcessPoolExecutor(parsed.workers) as pool:
-        figures = [
-            _figure("agg_rank1_over_chance_upper", pool, names, before, parsed.windows, limited=True),
-            _figure(
-                "agg_knowing_every_answer_upper", pool, names, inside, parsed.windows // 10, limited=False
-            ),
-        ]
+    figures = window_figures(parsed.data, parsed.learn, parsed.windows, parsed.workers)
     print(report("privacy_windows", figures, as_json=parsed.json))
     return 0
+
+
+def window_figures(data: Path, learn: Path, windows: int = WINDOWS, workers: int = 2) -> list[Figure]:
+    """How often an attacker names who was in a window, from what mode ``agg`` tells."""
+    torch.set_num_threads(1)
+    bundle = read_bundle(shipped_bundle())
+    learned = _people(bundle, open_data(learn), "learn")
+    before, inside = crowds(learned, _people(bundle, open_data(data), "report"))
+    names = lite_names(bundle)
+    with ProcessPoolExecutor(workers) as pool:
+        return [
+            _figure("agg_rank1_over_chance_upper", pool, names, before, windows, limited=True),
+            _figure("agg_knowing_every_answer_upper", pool, names, inside, windows // 10, limited=False),
+        ]
 
 
 def _people(bundle: Bundle, data: DataFile, part: str) -> People:
