@@ -95,10 +95,10 @@ class Outlet:
         current = self._results.current()
         return messages if current is None else [*messages, (Kind.ATTR, current)]
 
-    def measured(self, frame_bits: int) -> None:
+    def measured(self, frame_bits: Callable[[], int]) -> None:
         """Tell in ``info``, once for each bundle, how much a scan can hold."""
         if self._frame_bits is None:
-            self._frame_bits = frame_bits
+            self._frame_bits = frame_bits()
             self._publisher.publish(Kind.INFO, self._info().encode())
 
     def tell(self, payload: Disclosed) -> bool:

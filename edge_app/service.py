@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from edge_app.admission import Admitted, check_compatible
@@ -205,7 +206,7 @@ class Service:
             if isinstance(outcome, LsiError):
                 raise outcome
             measurement = correct(*outcome, self._parts.rig.arm_minus_factor)
-            self._outlet.measured(frame_bits(*outcome))
+            self._outlet.measured(partial(frame_bits, *outcome))
         except (ScanError, RigError) as error:
             self._outlet.miss(seq, error)
             self._parts.changes.missed(error)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -269,10 +270,10 @@ def test_what_a_scan_can_tell_is_told_once_for_each_bundle() -> None:
     desk = Desk()
     told: list[int | None] = []
     for bits in (700, 650):
-        desk.outlet.measured(bits)
+        desk.outlet.measured(partial(int, bits))
         told.append(InfoPayload.decode(desk.publisher.of(Kind.INFO)[-1]).bits_per_frame)
     desk.outlet.change(desk.told, desk.results)
-    desk.outlet.measured(650)
+    desk.outlet.measured(lambda: 650)
     told.append(InfoPayload.decode(desk.publisher.of(Kind.INFO)[-1]).bits_per_frame)
     assert told == [700, 700, 650]
     assert len(desk.publisher.of(Kind.INFO)) == 2
