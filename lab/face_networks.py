@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import ConfigError, DataError
+from lsi.npz_file import DAMAGED_NPZ
 
 FRAME_PX: Final = 128
 """The frame in which landmarks are given; smaller pictures are enlarged to it."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lab.face_networks import onnx_session
-from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import DataError
+from lsi.npz_file import DAMAGED_NPZ
 from lsi.whole_file import whole_file
 from training.data import DataFile
 from training.segmentation_head import IGNORED, shrunk

@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsi.attributes import AttributeSchema
-from lsi.damaged_npz import DAMAGED_NPZ
-from lsi.errors import DataError
 from lsi.frozen import frozen_array
+from lsi.npz_file import META, meta_of, npz_arrays
 from lsi.patterns import PatternSet
 from lsi.whole_file import whole_file
 from training.read_out import Dense, ReadOutWeights
 
 FORMAT: Final = "lsi.checkpoint/1"
-_META: Final = "meta"
 _RANGES: Final = ("measurement_low", "measurement_high", "activation_low", "activation_high")
 
 
@@ -68,16 +66,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         DataError: No such file, not a checkpoint, or one whose parts do not fit together.
     """
     hint = "name a checkpoint written by 'lsi train attributes'."
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return _from_arrays(arrays)
-    except OSError as cause:
-        found = f"No readable checkpoint at {path} ({cause.strerror or 'not a .npz'})."
-        raise DataError(found, hint=hint) from cause
-    except DAMAGED_NPZ as cause:
-        found = f"{path} is not a usable checkpoint ({type(cause).__name__}: {cause})."
-        raise DataError(found, hint=hint) from cause
+    with npz_arrays(path, "checkpoint", "is not a usable checkpoint", hint) as arrays:
+        return _from_arrays(dict(arrays))
 
 
 def _arrays(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
@@ -93,7 +83,7 @@ def _arrays(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
         "record": dict(checkpoint.record),
     }
     arrays: dict[str, NDArray[Any]] = {
-        _META: np.array(json.dumps(meta, sort_keys=True)),
+        META: np.array(json.dumps(meta, sort_keys=True)),
         "masks": np.frombuffer(checkpoint.patterns.packed(), np.uint8),
         "mean": read_out.mean,
         "scale": read_out.scale,
@@ -104,10 +94,7 @@ def _arrays(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
 
 
 def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Checkpoint:
-    meta = json.loads(str(arrays[_META]))
-    if meta["format"] != FORMAT:
-        message = f"format {meta['format']!r}, not {FORMAT!r}"
-        raise ValueError(message)
+    meta = meta_of(arrays, FORMAT)
     m, h, w = meta["shape"]
     layers = tuple(Dense(arrays[f"weights_{i}"], arrays[f"bias_{i}"]) for i in range(meta["layers"]))
     names, thresholds = tuple(meta["names"]), tuple(meta["thresholds"])

@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import ConfigError, DataError
 from lsi.frozen import frozen_array
+from lsi.npz_file import DAMAGED_NPZ
 from training.celeba_layout import is_celeba, open_celeba
 from training.labelled_files import LabelledFiles, check_files, check_part
 from training.labelled_folder import open_labelled_folder

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from host.decoder.weights import load_weights, weights_of
-from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import DataError
+from lsi.npz_file import DAMAGED_NPZ
 from lsi.whole_file import whole_file
 from training.teacher import Teacher
 

@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsi.attributes import AttributeSchema
-from lsi.damaged_npz import DAMAGED_NPZ
-from lsi.errors import DataError
 from lsi.frozen import frozen_array
 from lsi.latent import LatentForm
+from lsi.npz_file import META, meta_of, npz_arrays, says_of_itself
 from lsi.patterns import PatternSet
 from lsi.whole_file import whole_file
 from training.latent_shape import LatentEncoderShape
 
 FORMAT: Final = "lsi.latent-checkpoint/1"
-_META: Final = "meta"
 _WEIGHT: Final = "encoder."
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -70,7 +68,7 @@ def save_latent_checkpoint(checkpoint: LatentCheckpoint, path: Path) -> None:
         "record": dict(checkpoint.record),
     }
     arrays: dict[str, NDArray[Any]] = {
-        _META: np.array(json.dumps(meta, sort_keys=True)),
+        META: np.array(json.dumps(meta, sort_keys=True)),
         "masks": np.frombuffer(checkpoint.patterns.packed(), np.uint8),
         "measurement_low": checkpoint.measurement_low,
         "measurement_high": checkpoint.measurement_high,
@@ -88,32 +86,17 @@ def load_latent_checkpoint(path: Path) -> LatentCheckpoint:
         DataError: No such file, not such a checkpoint, or one whose parts do not fit together.
     """
     hint = "name a checkpoint written by 'lsi train latent'."
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return _from_arrays(arrays)
-    except OSError as cause:
-        found = f"No readable checkpoint at {path} ({cause.strerror or 'not a .npz'})."
-        raise DataError(found, hint=hint) from cause
-    except DAMAGED_NPZ as cause:
-        found = f"{path} is not a usable latent checkpoint ({type(cause).__name__}: {cause})."
-        raise DataError(found, hint=hint) from cause
+    with npz_arrays(path, "checkpoint", "is not a usable latent checkpoint", hint) as arrays:
+        return _from_arrays(dict(arrays))
 
 
 def is_latent_checkpoint(path: Path) -> bool:
     """Whether ``path`` says of itself that it is one."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return str(json.loads(str(archive[_META]))["format"]) == FORMAT
-    except (OSError, *DAMAGED_NPZ):
-        return False
+    return says_of_itself(path, "format", FORMAT)
 
 
 def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> LatentCheckpoint:
-    meta = json.loads(str(arrays[_META]))
-    if meta["format"] != FORMAT:
-        message = f"format {meta['format']!r}, not {FORMAT!r}"
-        raise ValueError(message)
+    meta = meta_of(arrays, FORMAT)
     d, height, width = meta["masks"]
     thresholds = tuple(float(value) for value in meta["thresholds"])
     weights = {name: arrays[name] for name in arrays if name.startswith(_WEIGHT)}

@@ -15,15 +15,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import DataError
 from lsi.frozen import frozen_array
+from lsi.npz_file import META, meta_of, npz_arrays
 from lsi.sensor import SensorModel
 from lsi.whole_file import whole_file
 
 FORMAT: Final = "lsi.measured_vectors/1"
 MODE: Final = 0o600
-_META: Final = "meta"
 _ARRAYS: Final = ("measurements", "attributes", "identity", "rows")
 _HINT: Final = "a file written by 'lsi lab record'."
 
@@ -118,7 +117,7 @@ def save_vectors(vectors: MeasuredVectors, path: Path) -> None:
         "bench": asdict(vectors.bench),
     }
     arrays: dict[str, NDArray[Any]] = {name: getattr(vectors, name) for name in _ARRAYS}
-    arrays[_META] = np.array(json.dumps(meta, sort_keys=True))
+    arrays[META] = np.array(json.dumps(meta, sort_keys=True))
     try:
         with whole_file(path) as file:
             # Before the first byte: there is no moment in which others could read it.
@@ -135,16 +134,8 @@ def load_vectors(path: Path) -> MeasuredVectors:
     Raises:
         DataError: No such file, not one of measured vectors, or parts that do not fit together.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return _from_arrays(arrays)
-    except OSError as cause:
-        found = f"No readable measurements at {path} ({cause.strerror or 'not a .npz'})."
-        raise DataError(found, hint=_HINT) from cause
-    except DAMAGED_NPZ as cause:
-        found = f"{path} holds no measured vectors ({type(cause).__name__}: {cause})."
-        raise DataError(found, hint=_HINT) from cause
+    with npz_arrays(path, "measurements", "holds no measured vectors", _HINT) as arrays:
+        return _from_arrays(dict(arrays))
 
 
 def is_open_to_others(path: Path) -> bool:
@@ -155,10 +146,7 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> MeasuredVectors:
-    meta = json.loads(str(arrays[_META]))
-    if meta["format"] != FORMAT:
-        message = f"format {meta['format']!r}, not {FORMAT!r}"
-        raise ValueError(message)
+    meta = meta_of(arrays, FORMAT)
     bench = {**meta["bench"], "sensor": SensorModel(**meta["bench"]["sensor"])}
     return MeasuredVectors(
         **{name: arrays[name] for name in _ARRAYS},

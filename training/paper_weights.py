@@ -13,9 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lsi.damaged_npz import DAMAGED_NPZ
-from lsi.errors import DataError
 from lsi.frozen import frozen_array
+from lsi.npz_file import META, npz_arrays, says_of_itself
 from lsi.patterns import PatternSet
 from lsi.whole_file import whole_file
 
@@ -51,7 +50,6 @@ HEAD_ATTRIBUTES: Final = tuple(_CELEBA_COLUMNS.split())
 HEAD_SHAPES: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
     {"weight": (len(HEAD_ATTRIBUTES), STYLES * WIDTH), "bias": (len(HEAD_ATTRIBUTES),)}
 )
-_META: Final = "meta"
 _PREFIX: Final = "encoder."
 _OPTIONAL: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
     {
@@ -173,24 +171,13 @@ def load_paper_weights(path: Path) -> PaperWeights:
         DataError: No such file, another kind of file, or one whose parts do not fit together.
     """
     hint = "name a file written by 'lsi import-paper'."
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return _from_archive(archive)
-    except OSError as cause:
-        found = f"No readable paper weights at {path} ({cause.strerror or 'not a .npz'})."
-        raise DataError(found, hint=hint) from cause
-    except DAMAGED_NPZ as cause:
-        found = f"{path} holds no usable paper weights ({type(cause).__name__}: {cause})."
-        raise DataError(found, hint=hint) from cause
+    with npz_arrays(path, "paper weights", "holds no usable paper weights", hint) as arrays:
+        return _from_archive(arrays)
 
 
 def is_paper_weights(path: Path) -> bool:
     """Whether ``path`` says of itself that it holds the paper's weights; reads nothing else."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return bool(json.loads(str(archive[_META])).get("kind") == KIND)
-    except (OSError, *DAMAGED_NPZ):
-        return False
+    return says_of_itself(path, "kind", KIND)
 
 
 def _arrays(weights: PaperWeights) -> dict[str, NDArray[Any]]:
@@ -201,7 +188,7 @@ def _arrays(weights: PaperWeights) -> dict[str, NDArray[Any]]:
         "record": dict(weights.record),
     }
     arrays: dict[str, NDArray[Any]] = {
-        _META: np.array(json.dumps(meta, sort_keys=True)),
+        META: np.array(json.dumps(meta, sort_keys=True)),
         "masks": np.frombuffer(weights.patterns.packed(), np.uint8),
     }
     arrays |= {_PREFIX + name: array for name, array in weights.encoder.items()}
@@ -210,7 +197,7 @@ def _arrays(weights: PaperWeights) -> dict[str, NDArray[Any]]:
 
 
 def _from_archive(archive: Mapping[str, NDArray[Any]]) -> PaperWeights:
-    meta = json.loads(str(archive[_META]))
+    meta = json.loads(str(archive[META]))
     if meta["format"] != FORMAT or meta["kind"] != KIND:
         message = f"format {meta['format']!r:.40}, not {FORMAT!r}"
         raise ValueError(message)

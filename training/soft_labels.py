@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import ConfigError, DataError
 from lsi.frozen import frozen_array
+from lsi.npz_file import DAMAGED_NPZ
 from lsi.whole_file import whole_file
 from training.data import DataFile, FaceData
 

@@ -13,15 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.decoder.synthesis import SynthesisShape
-from lsi.damaged_npz import DAMAGED_NPZ
-from lsi.errors import DataError
 from lsi.latent import LatentSpace
+from lsi.npz_file import META, meta_of, npz_arrays, says_of_itself
 from lsi.whole_file import whole_file
 
 FORMAT: Final = "lsi.generator/1"
 SYNTHESIS: Final = "synthesis."
 ENCODER: Final = "encoder."
-_META: Final = "meta"
 _MEAN: Final = "mean"
 _HINT: Final = "a file written by 'lsi train generator'."
 
@@ -66,7 +64,7 @@ def save_generator(generator: GeneratorFile, path: Path) -> None:
         "record": dict(generator.record),
     }
     arrays: dict[str, NDArray[Any]] = {
-        _META: np.array(json.dumps(meta, sort_keys=True)),
+        META: np.array(json.dumps(meta, sort_keys=True)),
         _MEAN: generator.space.mean,
     }
     for prefix, weights in ((SYNTHESIS, generator.synthesis), (ENCODER, generator.encoder)):
@@ -82,32 +80,17 @@ def load_generator(path: Path) -> GeneratorFile:
     Raises:
         DataError: No such file, not a generator, or parts that do not fit together.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return _from_arrays(arrays)
-    except OSError as cause:
-        found = f"No readable generator at {path} ({cause.strerror or 'not a .npz'})."
-        raise DataError(found, hint=_HINT) from cause
-    except DAMAGED_NPZ as cause:
-        found = f"{path} is not a usable generator ({type(cause).__name__}: {cause})."
-        raise DataError(found, hint=_HINT) from cause
+    with npz_arrays(path, "generator", "is not a usable generator", _HINT) as arrays:
+        return _from_arrays(dict(arrays))
 
 
 def is_generator(path: Path) -> bool:
     """Whether ``path`` says of itself that it is a generator of ours."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return str(json.loads(str(archive[_META]))["format"]) == FORMAT
-    except (OSError, *DAMAGED_NPZ):
-        return False
+    return says_of_itself(path, "format", FORMAT)
 
 
 def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> GeneratorFile:
-    meta = json.loads(str(arrays[_META]))
-    if meta["format"] != FORMAT:
-        message = f"format {meta['format']!r}, not {FORMAT!r}"
-        raise ValueError(message)
+    meta = meta_of(arrays, FORMAT)
     widths = tuple(int(width) for width in meta["widths"])
     shape = SynthesisShape(int(meta["size_px"]), int(meta["latent_width"]), widths)
     return GeneratorFile(

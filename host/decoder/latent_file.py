@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import DataError, ShapeMismatchError
 from lsi.frozen import frozen_array
 from lsi.latent import LatentForm, LatentOffset, LatentSpace
+from lsi.npz_file import DAMAGED_NPZ
 from lsi.whole_file import whole_file
 
 _HINT: Final = "a .npz with offsets (n, L, D) float32 and space, the digest of their latent space."

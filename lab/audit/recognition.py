@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lab.audit.reconstruction import Pictures
-from lsi.damaged_npz import DAMAGED_NPZ
 from lsi.errors import ConfigError, DataError
+from lsi.npz_file import DAMAGED_NPZ
 from training.data import DataFile
 
 Values = NDArray[np.float64]
