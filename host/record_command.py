@@ -4,6 +4,7 @@ import argparse
 import getpass
 import hashlib
 import socket
+from dataclasses import replace
 from typing import Final
 
 from host.broker_arguments import add_broker_arguments, broker_of
@@ -59,17 +60,21 @@ def add_sink_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record until interrupted."""
-    plan = RecordingPlan(
+    plan = plan_of(arguments, arguments.client_id or default_client_id(arguments.sink))
+    run_recording(replace(plan, device=arguments.device), open_sink(arguments.sink))
+    return 0
+
+
+def plan_of(arguments: argparse.Namespace, client_id: str) -> RecordingPlan:
+    """What :func:`add_sink_arguments` and the broker's arguments say, for a recorder called ``client_id``."""
+    return RecordingPlan(
         address=broker_of(arguments),
-        client_id=arguments.client_id or default_client_id(arguments.sink),
-        device=arguments.device,
+        client_id=client_id,
         with_attr=arguments.attr,
         keep_s=arguments.keep_s,
         batching=Batching(arguments.batch, arguments.flush_s),
         report_s=arguments.report_s,
     )
-    run_recording(plan, open_sink(arguments.sink))
-    return 0
 
 
 def default_client_id(sink: str) -> str:

@@ -2,13 +2,13 @@
 
 import argparse
 import re
+from dataclasses import replace
 from typing import Final
 
-from host.broker_arguments import add_broker_arguments, broker_of
+from host.broker_arguments import add_broker_arguments
 from host.open_sink import open_sink
-from host.record_command import add_sink_arguments
-from host.recorder import Batching
-from host.recording import RecordingPlan, run_recording
+from host.record_command import add_sink_arguments, plan_of
+from host.recording import run_recording
 from lsi.errors import AppConfigError
 
 HELP = "keep records as one of several workers that share the load (MQTT 5 shared subscription)"
@@ -33,14 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
     for word in (arguments.group, arguments.worker):
         if not WORD.fullmatch(word):
             raise AppConfigError(f"{word!r} names no worker.", hint="1 to 32 of A-Z a-z 0-9 _ -.")
-    plan = RecordingPlan(
-        address=broker_of(arguments),
-        client_id=f"lsi-{arguments.group}-{arguments.worker}",
-        group=arguments.group,
-        with_attr=arguments.attr,
-        keep_s=arguments.keep_s,
-        batching=Batching(arguments.batch, arguments.flush_s),
-        report_s=arguments.report_s,
-    )
-    run_recording(plan, open_sink(arguments.sink))
+    plan = plan_of(arguments, f"lsi-{arguments.group}-{arguments.worker}")
+    run_recording(replace(plan, group=arguments.group), open_sink(arguments.sink))
     return 0

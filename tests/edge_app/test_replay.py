@@ -1,8 +1,6 @@
 """Replay: what is kept goes again, what is gone is said."""
 
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,17 +10,6 @@ from edge_app.outbox import Outbox
 from edge_app.replay import MAX_RANGES, MAX_SEQ, SeqRange, gaps, replay
 from lsi.errors import PayloadError
 from tests.edge_app.outbox_bench import A, B, Bench, C, Sender, drain_of, fill, run_for
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "outbox" / "outbox.db")
-
-
-@pytest.fixture
-def outbox(bench: Bench) -> Iterator[Outbox]:
-    with bench.opened() as outbox:
-        yield outbox
 
 
 def test_accepted_records_and_dead_letters_go_again_and_waiting_ones_once(
