@@ -21,6 +21,11 @@ Result = TypeVar("Result")
 BUSY_TIMEOUT_S: Final = 30
 """How long SQLite waits for another process that writes."""
 
+ONE_MAKER: Final = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(7107170)"}
+"""Workers that start together find no tables and all make them: from here to the commit one works, the
+others wait. ``CREATE TABLE IF NOT EXISTS`` alone fails in PostgreSQL when two run at one moment. The number
+is ours, and any would do."""
+
 _FILE_HINT: Final = "a folder that exists and may be written to, with room on the disk."
 POOL_OPTIONS: Final = {"pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
 
@@ -69,6 +74,7 @@ class SqlSink:
         self._engine.dispose()
 
     def _prepare(self, connection: Connection) -> int:
+        connection.exec_driver_sql(ONE_MAKER[connection.dialect.name])
         METADATA.create_all(connection)
         return connection.execute(select(func.count()).select_from(QUARANTINE)).scalar_one()
 

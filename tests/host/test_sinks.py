@@ -4,7 +4,9 @@ import json
 import secrets
 import sqlite3
 import stat
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from tests.payloads import payload
 from tests.sealed import header
 
 KINDS = ["jsonl", "sqlite", "postgres"]
+OPENED_AT_ONCE = 8
 Opening = Callable[[], Sink]
 
 
@@ -39,6 +42,22 @@ def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
         return lambda: open_sink(server.url)
     name = "records.jsonl" if request.param == "jsonl" else "records.db"
     return lambda: open_sink(str(tmp_path / name))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database that nobody has opened before."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "records.db")
+        return
+    server: LocalPostgres = request.getfixturevalue("postgres")
+    name = f"empty_{secrets.token_hex(4)}"
+    with psycopg.connect(
+        host=str(server.folder), user="lsi", dbname="postgres", autocommit=True
+    ) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield server.url.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -260,3 +279,20 @@ def test_two_processes_may_write_to_one_sqlite_file(tmp_path: Path, stream: str)
     with sqlite3.connect(tmp_path / "r.db") as connection:
         assert connection.execute("SELECT seq, copies FROM lsi_record").fetchall() == [(1, 2), (2, 1)]
     connection.close()
+
+
+def test_sinks_opened_at_one_moment_in_an_empty_database_agree_on_its_tables(
+    empty_database: str, stream: str
+) -> None:
+    at_once = threading.Barrier(OPENED_AT_ONCE)
+
+    def open_and_write(seq: int) -> Stored:
+        at_once.wait()
+        sink = open_sink(empty_database)
+        stored = sink.write([row(stream, seq)], ())
+        sink.close()
+        return stored
+
+    with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
+        stored = list(pool.map(open_and_write, range(1, OPENED_AT_ONCE + 1)))
+    assert stored == [Stored(new=1)] * OPENED_AT_ONCE

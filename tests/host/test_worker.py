@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -31,17 +31,7 @@ SELECT count(*), max(seq), count(*) FILTER (WHERE contradicted) FROM lsi_record 
 @contextmanager
 def recording(broker: LoopbackBroker, path: Path, device_id: str) -> Iterator["subprocess.Popen[str]"]:
     options = ["--port", str(broker.port), "--tls", "off", "--sink", str(path), "--flush-s", "0.02"]
-    command = [
-        sys.executable,
-        "-m",
-        "host.cli",
-        "--log-level",
-        "INFO",
-        "record",
-        "--device",
-        device_id,
-        *options,
-    ]
+    command = [*LSI, "record", "--device", device_id, *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             subscribed(process)
@@ -94,8 +84,9 @@ def test_workers_killed_at_random_lose_nothing_and_keep_each_key_once(
         psycopg.connect(
             host=str(postgres.folder), user="lsi", dbname="postgres", autocommit=True
         ) as database,
+        ExitStack() as ended,
     ):
-        workers = [start(broker, postgres, name) for name in "ab"]
+        workers = [ended.enter_context(working(broker, postgres, name)) for name in "ab"]
         for worker in workers:
             subscribed(worker)
         for _ in range(2):
@@ -104,7 +95,7 @@ def test_workers_killed_at_random_lose_nothing_and_keep_each_key_once(
             workers[victim].kill()
             workers[victim].communicate()
             device.record(20)
-            workers[victim] = start(broker, postgres, "ab"[victim])
+            workers[victim] = ended.enter_context(working(broker, postgres, "ab"[victim]))
         deadline_s = time.monotonic() + TIMEOUT_S
         while database.execute(KILLED_SQL).fetchone() != (120, 120, 0) and time.monotonic() < deadline_s:
             time.sleep(POLL_S)
@@ -115,17 +106,25 @@ def test_workers_killed_at_random_lose_nothing_and_keep_each_key_once(
             assert worker.returncode == 0
 
 
-def start(broker: LoopbackBroker, postgres: LocalPostgres, name: str) -> "subprocess.Popen[str]":
+@contextmanager
+def working(broker: LoopbackBroker, postgres: LocalPostgres, name: str) -> Iterator["subprocess.Popen[str]"]:
     options = ["--port", str(broker.port), "--tls", "off", "--sink", postgres.url, "--flush-s", "0.02"]
-    return subprocess.Popen([*LSI, "worker", "--worker", name, *options], stderr=subprocess.PIPE, text=True)
+    command = [*LSI, "worker", "--worker", name, *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def subscribed(worker: "subprocess.Popen[str]") -> None:
-    assert worker.stderr is not None
-    for line in worker.stderr:
+def subscribed(process: "subprocess.Popen[str]") -> None:
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
         if "is online" in line:
             return
-    raise AssertionError("the worker ended")
+        said.append(line)
+    raise AssertionError("it ended:\n" + "".join(said))
 
 
 def test_a_broker_without_mqtt_5_is_refused(
