@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.encoder import TfliteEncoder
+from edge_app.inference.encoder import TfliteEncoder
 from firmware.board import Board
 from firmware.correction import correct
 from firmware.factory import open_rig

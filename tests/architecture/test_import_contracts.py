@@ -42,7 +42,7 @@ def test_every_contract_is_kept(copied: Path) -> None:
         ("firmware/scan.py", "import PIL", "Nothing on the device can reach"),
         ("lsi/units.py", "import torch", "Nothing on the device can reach"),
         ("transport/mqtt.py", "import firmware.scan", "Device side is layered"),
-        ("firmware/board.py", "import edge_app.config", "Device side is layered"),
+        ("firmware/board.py", "import edge_app.settings.config", "Device side is layered"),
         ("host/subscriber.py", "import firmware.scan", "Host side never drives the rig"),
         ("host/subscriber.py", "import lab.demo", "Nobody imports the lab"),
         ("export/export_command.py", "import host.cli", "Export sees the trained model"),

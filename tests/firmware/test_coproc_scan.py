@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_app.walsh import walsh_patterns
+from edge_app.cli_commands.walsh import walsh_patterns
 from firmware.coproc_scan import CoprocAcquisition
 from firmware.drivers.coproc import Coproc, CoprocSettings
 from firmware.drivers.coproc_frames import Kind, encode_frame
