@@ -44,7 +44,7 @@ from edge_app.link.egress_rules import Announcements, ResultTerms
 from edge_app.link.publisher import PrintingPublisher
 from edge_app.service import Parts, Service, new_stream
 from edge_app.settings.config import AppConfig, load_config
-from firmware.board import find_board
+from firmware.boards.board import find_board
 from firmware.clock import MonotonicClock
 from firmware.factory import open_rig
 from lab.broker import find_mosquitto, loopback_broker

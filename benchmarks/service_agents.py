@@ -24,7 +24,7 @@ from edge_app.service import Parts, Service
 from edge_app.settings.config import AppConfig, load_config
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock
-from firmware.board import find_board
+from firmware.boards.board import find_board
 from firmware.clock import MonotonicClock
 from firmware.factory import open_rig
 from firmware.interfaces import Acquisition, Advance, PassSamples

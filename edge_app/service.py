@@ -23,8 +23,8 @@ from edge_app.pause import Pause
 from edge_app.results_choice import results_of
 from edge_app.settings.config import AppConfig
 from edge_app.wall_clock import SystemWallClock, WallClock
+from firmware.acquisition.correction import correct
 from firmware.clock import MonotonicClock
-from firmware.correction import correct
 from firmware.interfaces import Clock
 from firmware.realtime import realtime_thread
 from firmware.rig import Rig

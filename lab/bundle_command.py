@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_app.bundles.admission import Check, Terms, admit
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.bundle_report import as_lines, describe, differences
 from lsi.bundle import contents_of, open_bundle
 from lsi.disclosure import PayloadMode

@@ -20,12 +20,12 @@ from edge_app.cli_commands.bench_report import (
 )
 from edge_app.cli_commands.command_parts import add_board, board_of, open_board
 from edge_app.cli_commands.walsh import walsh_patterns
-from firmware.board import Board, ScanMode
-from firmware.board_parts import CONVERTERS
-from firmware.bus_timing import time_calls, time_messages, time_transfers, time_triggers
+from firmware.acquisition.bus_timing import time_calls, time_messages, time_transfers, time_triggers
+from firmware.acquisition.stepped import REARM_NS, SteppedAcquisition
+from firmware.boards.board import Board, ScanMode
+from firmware.boards.board_parts import CONVERTERS
 from firmware.realtime import realtime_thread, without_collector
 from firmware.rig import Rig
-from firmware.stepped import REARM_NS, SteppedAcquisition
 from lsi.patterns import PatternSet
 from lsi.units import NS_PER_S
 

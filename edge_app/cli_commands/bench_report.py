@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from firmware.bus_timing import BIN_EDGES_US, Durations
+from firmware.acquisition.bus_timing import BIN_EDGES_US, Durations
 from lsi.units import NS_PER_US
 
 _COLUMNS: Final = ("median", "p95", "p99", "min", "max")

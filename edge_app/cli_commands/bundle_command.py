@@ -23,7 +23,7 @@ from edge_app.cli_commands.command_parts import add_config
 from edge_app.cli_commands.trial_watch import watch_trial
 from edge_app.disclosure.disclosure_change import lets_out_more
 from edge_app.settings.config import AppConfig, load_config
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lsi.bundle import contents_of, open_archive
 from lsi.errors import DowngradeError, LsiError, SlotError
 from lsi.rollback import RollbackReason

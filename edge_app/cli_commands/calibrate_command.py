@@ -14,7 +14,7 @@ from edge_app.cli_commands.calibration_plots import write_plots
 from edge_app.cli_commands.command_parts import add_board, board_of
 from edge_app.rig.device_rig import COUNT_NAME, KEY_NAME, calibration_path, shown_patterns
 from edge_app.rig.rig_lock import rig_lock
-from firmware.board import Board
+from firmware.boards.board import Board
 from firmware.calibration.bench_light import BenchLight
 from firmware.calibration.procedure import CalibrationPlan, CalibrationResult, Step, run_calibration
 from firmware.drivers.mirror_field import MirrorField, dmd_named

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from edge_app.rig.device_rig import DEFAULT_STATE, device_rig
 from edge_app.settings.config import DEFAULT_CONFIG
-from firmware.board import SIMULATED_BOARD, Board, find_board
+from firmware.boards.board import SIMULATED_BOARD, Board, find_board
 from firmware.factory import LightStream, Rig
 from lsi.errors import SceneError
 

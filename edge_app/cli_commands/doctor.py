@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from edge_app.cli_commands.doctor_facts import HostFacts
-from firmware.board import Board
-from firmware.board_parts import CONVERTERS, ScanMode
+from firmware.boards.board import Board
+from firmware.boards.board_parts import CONVERTERS, ScanMode
 from firmware.buses.spi_ioctl import alignment_bytes, buffered_bytes
 from firmware.interfaces import MAX_MESSAGE_TRANSFERS
 from firmware.realtime import PRIORITY

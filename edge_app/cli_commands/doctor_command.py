@@ -6,7 +6,7 @@ import json
 from edge_app.cli_commands.doctor import Finding, Verdict, diagnose, is_healthy, to_document
 from edge_app.cli_commands.doctor_facts import HostFacts, host_facts
 from edge_app.cli_commands.doctor_tls_command import add_doctor_tls
-from firmware.board import Board, find_board
+from firmware.boards.board import Board, find_board
 
 _SIGNS = {Verdict.OK: "ok", Verdict.WARNING: "warning", Verdict.PROBLEM: "PROBLEM"}
 

@@ -35,7 +35,7 @@ from edge_app.service import Parts, Service, new_stream
 from edge_app.settings.config import AppConfig, load_config
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock, utc_if_synced
-from firmware.board import SIMULATED_BOARD, Board, find_board
+from firmware.boards.board import SIMULATED_BOARD, Board, find_board
 from firmware.clock import MonotonicClock
 from firmware.rig import Rig
 from lsi.bundle import Bundle

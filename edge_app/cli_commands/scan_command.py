@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_app.cli_commands.command_parts import add_board, add_light, board_of, open_board
 from edge_app.cli_commands.scan_report import ScanReport
 from edge_app.cli_commands.walsh import walsh_patterns
-from firmware.correction import correct
+from firmware.acquisition.correction import correct
 from lsi.bundle import read_bundle
 from lsi.errors import LowLightError, LsiError, SaturationError
 

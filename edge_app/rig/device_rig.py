@@ -9,7 +9,7 @@ from typing import Final
 from edge_app.rig.mask_history import MaskHistory
 from edge_app.rig.rig_lock import rig_lock
 from edge_app.wall_clock import utc_if_synced
-from firmware.board import Board
+from firmware.boards.board import Board
 from firmware.factory import LightStream, Rig, open_rig
 from lsi.errors import RigCalibrationError
 from lsi.key_files import read_public_key

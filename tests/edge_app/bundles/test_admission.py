@@ -12,7 +12,7 @@ import pytest
 
 from edge_app.bundles.admission import Check, Terms, admit, check_compatible
 from edge_app.settings.config import TrustSettings
-from firmware.board import find_board
+from firmware.boards.board import find_board
 from lab.signed_copy import SignedCopy
 from lsi.archive import pack, unpack
 from lsi.bundle import MASKS, MODEL, BundleFile, open_archive, open_bundle, write_bundle

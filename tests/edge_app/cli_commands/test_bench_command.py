@@ -10,10 +10,10 @@ import pytest
 
 from edge_app.cli_commands.bench_command import add_bench, bench
 from edge_app.cli_commands.bench_report import SIMULATED_NOTE, BenchReport
-from firmware.board import SIMULATED_BOARD, Board, ScanMode, find_board
+from firmware.acquisition.scan import ScanParts
+from firmware.boards.board import SIMULATED_BOARD, Board, ScanMode, find_board
 from firmware.factory import Rig, open_rig
 from firmware.interfaces import SpiDevice
-from firmware.scan import ScanParts
 from firmware.sim.clock import SimClock
 from firmware.sim.light import StillLight, smooth_field
 from firmware.sim.mcp3208_chip import Mcp3208Chip

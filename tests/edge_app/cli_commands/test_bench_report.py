@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_app.cli_commands.bench_report import BenchReport, DurationRow, RateRow, Section, Setup, bars_of
-from firmware.bus_timing import Durations
+from firmware.acquisition.bus_timing import Durations
 
 SETUP = Setup(
     "Raspberry Pi 4, 4 cores", "Linux 6.12 aarch64", "3.13.5", "bench", "mcp3208", "stepped", "monotonic"

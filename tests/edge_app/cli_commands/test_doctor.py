@@ -7,7 +7,7 @@ import pytest
 
 from edge_app.cli_commands.doctor import FEWEST_VERSIONS, Finding, Verdict, diagnose, is_healthy, to_document
 from edge_app.cli_commands.doctor_facts import GpioChip, HostFacts
-from firmware.board import Board, find_board
+from firmware.boards.board import Board, find_board
 
 STEPPED = find_board("pi-dlpc900-mcp3208")
 STREAM = find_board("pi-dlpc900-ad7383-4")

@@ -6,7 +6,7 @@ import pytest
 
 from edge_app.cli_commands.doctor_command import add_doctor, report
 from edge_app.cli_commands.doctor_facts import HostFacts
-from firmware.board import find_board
+from firmware.boards.board import find_board
 from lsi.errors import BoardConfigError
 
 BARE = HostFacts(

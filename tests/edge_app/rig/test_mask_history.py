@@ -7,7 +7,7 @@ import pytest
 
 from edge_app.rig.device_rig import device_rig
 from edge_app.rig.mask_history import HISTORY_NAME, MaskHistory
-from firmware.board import find_board
+from firmware.boards.board import find_board
 from lsi.errors import DisclosureError
 from lsi.patterns import PatternSet
 from tests.bundles import small_patterns
