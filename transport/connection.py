@@ -33,7 +33,6 @@ from transport.paho_client import (
     Plan,
     connect,
     limits_of,
-    message_of,
     new_client,
     packet_bytes,
     publish,
@@ -113,7 +112,7 @@ class Connection:
         self._client = new_client(plan)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
+        self._client.on_arrival = self._on_arrival
         self._client.on_publish = self._on_publish
         self._client.on_subscribe = self._on_subscribe
         self._socket: paho.SocketLike | None = None
@@ -378,12 +377,11 @@ class Connection:
                 logger.warning("%s %s (%s). Try: %s", found, topic_filter, reason, advice)
         self._be_ready()
 
-    def _on_message(self, _client: paho.Client, _userdata: object, received: paho.MQTTMessage) -> None:
+    def _on_arrival(self, message: Message, mid: int) -> None:
         self._be_ready()  # a broker may send what we subscribed to before it says that we have
         self._messages_read += 1
-        message = message_of(received)
         try:
-            self._hand_over(message, received.mid)
+            self._hand_over(message, mid)
         except Exception:  # an escaping error would end the connection
             logger.exception("A message on %s could not be handled.", message.topic)
 

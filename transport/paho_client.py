@@ -1,5 +1,6 @@
 """paho-mqtt's client and packets, in our words. With ``transport.connection`` all that knows paho."""
 
+import logging
 import ssl
 import struct
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.exception import MQTTException
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
@@ -16,7 +17,10 @@ from transport.broker import NO_PROPERTIES, BrokerAddress, Message, MessagePrope
 from transport.intake import Intake
 from transport.outgoing import WINDOW
 from transport.protocol import V5, V311
+from transport.received_publish import read_publish
 from transport.timing import Timing
+
+logger = logging.getLogger(__name__)
 
 MAX_PACKET_BYTES: Final = 1 << 20
 """Told to the broker: it keeps longer packets to itself. Our longest payload is a sealed latent of 37 kB."""
@@ -65,8 +69,11 @@ class BufferedClient(paho.Client):
 
     A thread that makes one gives way to the others and waits for its turn afterwards: beside a busy
     thread, messages came at a fifth of their rate.
+
+    Messages go to ``on_arrival`` with their packet identifiers, not to ``on_message``.
     """
 
+    on_arrival: Callable[[Message, int], None]
     _read = memoryview(b"")
 
     @property
@@ -79,6 +86,18 @@ class BufferedClient(paho.Client):
         if mids:
             packets = b"".join(struct.pack("!BBH", paho.PUBACK, 2, mid) for mid in mids)
             self._packet_queue(paho.PUBACK, packets, mids[-1], 0)
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        body = bytes(self._in_packet["packet"])
+        try:
+            message, mid = read_publish(self._in_packet["command"], body, is_v5=self.protocol == V5)
+        except ValueError as cause:
+            logger.warning("The broker sent a packet against the rules: %s.", cause)
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        self.on_arrival(message, mid)
+        if message.qos and not self._manual_ack:
+            self.acknowledge([mid])
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if not self._read:
@@ -148,21 +167,6 @@ def packet_bytes(message: Message) -> int:
     return 1 + len(_packed_integer(remaining)) + remaining
 
 
-def message_of(received: paho.MQTTMessage) -> Message:
-    """What paho received, as a value of ours."""
-    properties = NO_PROPERTIES if received.properties is None else _unpacked(received.properties)
-    topic = _readable_topic(received)
-    return Message(topic, bytes(received.payload), received.qos, bool(received.retain), properties)
-
-
-def _readable_topic(received: paho.MQTTMessage) -> str:
-    """A topic that is no UTF-8 breaks the rules (MQTT 5, 1.5.4); a reader is to see it and refuse."""
-    try:
-        return received.topic
-    except UnicodeDecodeError as error:
-        return error.object.decode("utf-8", "backslashreplace")
-
-
 def limits_of(properties: Properties | None) -> BrokerLimits:
     """What a CONNACK says about the broker's limits; paho itself heeds neither."""
     window = getattr(properties, "ReceiveMaximum", WINDOW)
@@ -198,16 +202,3 @@ def _packed(properties: MessageProperties, packet_type: int) -> Any:  # noqa: AN
     if properties.is_text:
         packed.PayloadFormatIndicator = 1
     return packed
-
-
-def _unpacked(packed: Properties) -> MessageProperties:
-    values = {ours: getattr(packed, theirs, None) for ours, theirs in _NAMES.items()}
-    correlation_data = values["correlation_data"]
-    return MessageProperties(
-        expires_s=values["expires_s"],
-        content_type=values["content_type"],
-        user_properties=tuple((name, value) for name, value in getattr(packed, "UserProperty", ())),
-        response_topic=values["response_topic"],
-        correlation_data=None if correlation_data is None else bytes(correlation_data),
-        is_text=bool(getattr(packed, "PayloadFormatIndicator", 0)),
-    )

@@ -21,13 +21,17 @@ from host.open_sink import open_sink
 from host.sealed_record import SealedRecord
 from host.seq_ranges import SeqRange
 from host.sink import Quarantined, Sink, SinkRow, Stored
-from host.subscriber import Content, Received, Rejected
+from host.subscriber import Received, Rejected, read_message
 from lab.postgres import LocalPostgres
+from lsi.aggregate import AggPayload
 from lsi.errors import SinkError
+from lsi.events import EventPayload
+from lsi.payload import AttributePayload
 from lsi.topics import Kind, Topic
 from tests.host.devices import visit
 from tests.payloads import payload
 from tests.sealed import header
+from transport.broker import Message
 
 KINDS = ["jsonl", "sqlite", "postgres"]
 OPENED_AT_ONCE = 8
@@ -70,8 +74,17 @@ def row(stream: str, seq: int, *, number: int = 1, hist: bool = False) -> SinkRo
     return of(Kind.EVENT, content)
 
 
-def of(kind: Kind, content: Content) -> SinkRow:
-    found = SinkRow.of(Received(Topic("hall1", kind), 1, retained=False, content=content))
+def of(kind: Kind, content: EventPayload | AggPayload | AttributePayload) -> SinkRow:
+    event = read_message(Message(f"lsi/v1/hall1/{kind}", content.encode()))
+    assert isinstance(event, Received)
+    found = SinkRow.of(event)
+    assert found is not None
+    return found
+
+
+def sealed_row(stream: str, seq: int, sealed: bytes) -> SinkRow:
+    content = SealedRecord(header(stream=stream, seq=seq), sealed)
+    found = SinkRow.of(Received(Topic("hall1", Kind.LATENT), 1, retained=False, content=content))
     assert found is not None
     return found
 
@@ -130,7 +143,7 @@ def test_live_attributes_have_keys_of_their_own_and_leave_no_gaps(opening: Openi
 
 def test_sealed_latents_are_kept_as_they_came(opening: Opening, stream: str) -> None:
     sink = opening()
-    sealed = of(Kind.LATENT, SealedRecord(header(stream=stream, seq=1), b"\x00\xff sealed"))
+    sealed = sealed_row(stream, 1, b"\x00\xff sealed")
     assert sink.write([sealed, row(stream, 2)], ()) == Stored(new=2)
     assert sink.missing("hall1", stream, 2) == []
     sink.close()
@@ -192,9 +205,7 @@ def test_a_file_of_records_is_for_its_owner_alone(tmp_path: Path, stream: str) -
 
 def test_a_line_of_the_file_is_what_was_published(tmp_path: Path, stream: str) -> None:
     sink = open_sink(str(tmp_path / "r.jsonl"))
-    sink.write(
-        [row(stream, 1, hist=True), of(Kind.LATENT, SealedRecord(header(stream=stream, seq=2), b"\x01"))], ()
-    )
+    sink.write([row(stream, 1, hist=True), sealed_row(stream, 2, b"\x01")], ())
     sink.give_up("hall1", stream, [(3, 4)])
     sink.close()
     lines: list[dict[str, Any]] = [
