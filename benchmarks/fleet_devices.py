@@ -18,6 +18,8 @@ from typing import Final
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from host.sink import utc_now
 from lsi.events import EventPayload, Phase, ScanBucket
@@ -29,6 +31,18 @@ MISC_S: Final = 1.0
 RETRY_S: Final = 0.5
 PATIENCE_S: Final = 120.0
 SPARE_FILES: Final = 64
+EXPIRES_S: Final = 86_400
+
+
+def _properties() -> Properties:
+    """What a device says beside a record."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's class has no types
+    properties.MessageExpiryInterval, properties.ContentType = EXPIRES_S, "application/json"
+    properties.PayloadFormatIndicator = 1
+    return properties
+
+
+PROPERTIES: Final = _properties()
 
 
 class Device:
@@ -77,7 +91,7 @@ class Device:
             phase=Phase.START, visit=f"{self.stream}-{self.seq}", began=now, scans=ScanBucket.ONES,
             attributes={"Smiling": self.seq % 2 == 0, "Mouth_Slightly_Open": None, "Eyeglasses": False},
         )  # fmt: skip
-        self.client.publish(f"lsi/v1/{self.name}/event", event.encode(), 1)
+        self.client.publish(f"lsi/v1/{self.name}/event", event.encode(), 1, properties=PROPERTIES)
         return True
 
     def _on_connect(self, *_: object) -> None:
