@@ -139,9 +139,13 @@ class Sink(Protocol):
 
 def utc_now() -> str:
     """The time of this machine, RFC 3339 UTC with milliseconds."""
-    now_ns = time.time_ns()
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_ns // 10**9))
-    return f"{seconds}.{now_ns // 10**6 % 1000:03d}Z"
+    return utc_of(time.time_ns())
+
+
+def utc_of(time_ns: int) -> str:
+    """A time since 1970 in that form. Two of them stand in the order of their times."""
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_ns // 10**9))
+    return f"{seconds}.{time_ns // 10**6 % 1000:03d}Z"
 
 
 def once_each(rows: Iterable[SinkRow]) -> tuple[list[SinkRow], Stored]:

@@ -84,13 +84,15 @@ class ConnectionEvents:
     """What a connection tells the link, in its own thread.
 
     ``on_accepted`` follows the CONNACK and gets whether the broker kept a session. ``on_ready``
-    follows once all subscriptions are in force, with the versions spoken.
+    follows once all subscriptions are in force, with the versions spoken; ``on_refused`` gets the filter of one
+    that the broker refuses, and its reason.
     """
 
     greeting: Callable[[], Sequence[Message]]
     on_message: Callable[[Message], None]
     on_accepted: Callable[[bool], None]
     on_ready: Callable[[str], None]
+    on_refused: Callable[[str, str], None]
     on_tick: Callable[[], None]
 
 
@@ -343,7 +345,7 @@ class Connection:
             return Ending(End.TLS, fault.reason, fault.advice)
         if not self._is_online:
             return Ending(End.UNANSWERED, reason or "closes without an answer")
-        if reason:
+        if reason := self._client.fault or reason:
             return Ending(End.LOST, f"connection lost: {reason}")
         return Ending(End.CLOSED, "connection closed without a reason")
 
@@ -373,8 +375,7 @@ class Connection:
     ) -> None:
         for topic_filter, reason in zip(self._plan.subscriptions, reasons, strict=False):
             if reason.is_failure:
-                found, advice = "The broker refuses a subscription to", "its access rules for this client."
-                logger.warning("%s %s (%s). Try: %s", found, topic_filter, reason, advice)
+                self._events.on_refused(topic_filter, str(reason))
         self._be_ready()
 
     def _on_arrival(self, message: Message, mid: int) -> None:

@@ -1,6 +1,6 @@
 """paho-mqtt's client and packets, in our words. With ``transport.connection`` all that knows paho."""
 
-import logging
+import errno
 import ssl
 import struct
 from collections.abc import Callable, Sequence
@@ -19,8 +19,6 @@ from transport.outgoing import WINDOW
 from transport.protocol import V5, V311
 from transport.received_publish import read_publish
 from transport.timing import Timing
-
-logger = logging.getLogger(__name__)
 
 MAX_PACKET_BYTES: Final = 1 << 20
 """Told to the broker: it keeps longer packets to itself. Our longest payload is a sealed latent of 37 kB."""
@@ -74,6 +72,8 @@ class BufferedClient(paho.Client):
     """
 
     on_arrival: Callable[[Message, int], None]
+    fault = ""
+    """Why a packet ended the connection."""
     _read = memoryview(b"")
 
     @property
@@ -92,7 +92,7 @@ class BufferedClient(paho.Client):
         try:
             message, mid = read_publish(self._in_packet["command"], body, is_v5=self.protocol == V5)
         except ValueError as cause:
-            logger.warning("The broker sent a packet against the rules: %s.", cause)
+            self.fault = f"the broker sent a packet against the rules: {cause}"
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
         self.on_arrival(message, mid)
         if message.qos and not self._manual_ack:
@@ -100,6 +100,9 @@ class BufferedClient(paho.Client):
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > MAX_PACKET_BYTES:  # 3.1.1 has no word for our limit, and paho would collect all of it
+            self.fault = f"the broker sent a packet of {bufsize} bytes, at most {MAX_PACKET_BYTES} are read"
+            raise OSError(errno.EMSGSIZE, self.fault)
         if not self._read:
             self._read = memoryview(super()._sock_recv(max(bufsize, READ_BYTES)))
         taken, self._read = self._read[:bufsize], self._read[bufsize:]

@@ -74,8 +74,13 @@ def row(stream: str, seq: int, *, number: int = 1, hist: bool = False) -> SinkRo
     return of(Kind.EVENT, content)
 
 
+def event_row(stream: str, seq: int, *, device_id: str, ts: str) -> SinkRow:
+    """The row of an event of another device or time."""
+    return of(Kind.EVENT, replace(visit(stream, device_id, seq), ts=ts))
+
+
 def of(kind: Kind, content: EventPayload | AggPayload | AttributePayload) -> SinkRow:
-    event = read_message(Message(f"lsi/v1/hall1/{kind}", content.encode()))
+    event = read_message(Message(f"lsi/v1/{content.device_id}/{kind}", content.encode()))
     assert isinstance(event, Received)
     found = SinkRow.of(event)
     assert found is not None
