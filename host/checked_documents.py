@@ -1,7 +1,8 @@
 """JSON payloads held to their schemas fast: the reference validator takes 0.3 ms for each, a sink has 0.2 ms.
 
-``orjson`` reads them, and ``jsonschema_rs`` lets good documents pass. What does not pass goes to ``lsi.schema``,
-which decides and gives the reasons, so a sound payload is never lost to a difference between the two.
+``orjson`` reads them, and ``jsonschema_rs`` lets good documents pass. What does not pass goes to
+``lsi.schema``, which decides and gives the reasons, so a sound payload is never lost to a difference
+between the two.
 """
 
 from collections.abc import Callable, Mapping

@@ -40,7 +40,7 @@ class ClockCheck:
             if len(self._told) < MAX_TOLD:
                 self._told.add(device_id)
                 logger.warning(
-                    "%s sends records whose time is days from ours; they are kept. Try: its clock, then ours.",
+                    "%s sends records whose time is days from ours; they are kept. Try: its clock, ours.",
                     device_id,
                 )
         return len(found)

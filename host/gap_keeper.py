@@ -4,8 +4,8 @@ The sink itself knows what is there, so workers that share a subscription need n
 other: whoever gets a device's ``health`` looks after its gaps. A check waits a while, since other
 workers and the device's own backlog may still bring what is missing.
 
-A hole may also be a kind of record that we may not read: a sealed latent has a number among the others. What a
-device sent again twice and what still did not come is asked for no more.
+A hole may also be a kind of record that we may not read: a sealed latent has a number among the
+others. What a device sent again twice and what still did not come is asked for no more.
 """
 
 import logging
@@ -138,7 +138,7 @@ class GapKeeper:
             self._is_told = True
             logger.warning(
                 "%s sent %d records again, twice, and none came: they are of a kind that we may not read. "
-                "They are asked for no more. Try: read access to lsi/v1/+/latent, if latents are wanted here.",
+                "They are asked for no more. Try: read access to lsi/v1/+/latent, if latents are wanted.",
                 device_id, rows,
             )  # fmt: skip
 

@@ -33,7 +33,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SinkRow:
-    """One message to keep. ``payload`` is its JSON without ``hist``, members sorted, or empty beside ``sealed``.
+    """One message to keep. ``payload`` is its JSON, members sorted, no ``hist``; empty beside ``sealed``.
 
     ``digest`` is that of the content: two copies of one record have the same, however they travelled.
     """

@@ -84,8 +84,8 @@ class ConnectionEvents:
     """What a connection tells the link, in its own thread.
 
     ``on_accepted`` follows the CONNACK and gets whether the broker kept a session. ``on_ready``
-    follows once all subscriptions are in force, with the versions spoken; ``on_refused`` gets the filter of one
-    that the broker refuses, and its reason.
+    follows once all subscriptions are in force, with the versions spoken; ``on_refused`` gets the filter of
+    one that the broker refuses, and its reason.
     """
 
     greeting: Callable[[], Sequence[Message]]

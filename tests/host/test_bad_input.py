@@ -1,4 +1,4 @@
-"""Bad input at a running ``lsi record`` behind Debian's mosquitto: refused, counted, told; the stream goes on."""
+"""Bad input at a running ``lsi record`` behind mosquitto: refused, counted, told; the stream goes on."""
 
 import re
 import signal
@@ -53,7 +53,11 @@ def test_what_no_device_sends_is_in_quarantine_with_its_reason(
     good = event("bad2", 1)
     sealed = seal(LATENT, header(device_id="bad2", seq=2), HOST.public_key, DEVICE_KEY)
     bad = {
-        "unknown version": ("event", good.replace(b"lsi.event/1", b"lsi.event/2"), "'lsi.event/1' was expected"),
+        "unknown version": (
+            "event",
+            good.replace(b"lsi.event/1", b"lsi.event/2"),
+            "'lsi.event/1' was expected",
+        ),
         "truncated CBOR": ("latent", sealed[: len(sealed) // 2], "not CBOR"),
         "wildcards": ("event", good.replace(b'"dev":"bad2"', b'"dev":"+/#"'), "does not match"),
         "another's name": ("event", good.replace(b'"dev":"bad2"', b'"dev":"bad3"'), "another device"),
@@ -70,13 +74,13 @@ def test_what_no_device_sends_is_in_quarantine_with_its_reason(
         device.send(Message("lsi/v1/bad2/event", good))
         wait_for(1, path)
         _, last = summary(process)
-    # A broker hands a retained message to who is subscribed already without its mark: its content says it then.
+    # Who is subscribed already gets a retained message without its mark; its content is what is wrong then.
     expected = {name: said for name, (_, _, said) in bad.items() if name != "retained"}
     reasons = [reason for (reason,) in rows(path, "SELECT reason FROM lsi_quarantine ORDER BY rowid")]
     assert len(reasons) == len(bad)
-    assert {name: said in reason for (name, said), reason in zip(expected.items(), reasons, strict=False)} == (
-        dict.fromkeys(expected, True)
-    )
+    assert {
+        name: said in reason for (name, said), reason in zip(expected.items(), reasons, strict=False)
+    } == (dict.fromkeys(expected, True))
     assert last.startswith(f"1 records, 0 copies, 0 contradictions, {len(bad)} rejected")
 
 

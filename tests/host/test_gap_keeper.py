@@ -139,9 +139,7 @@ def test_what_was_sent_again_twice_and_never_came_is_asked_for_no_more(
 
 
 @pytest.mark.parametrize("request_id", ["", "x", "2", "0-2", "3-2", "2-99999999999999999"])
-def test_an_answer_to_somebody_elses_question_changes_nothing(
-    request_id: str, sink: JsonLinesSink
-) -> None:
+def test_an_answer_to_somebody_elses_question_changes_nothing(request_id: str, sink: JsonLinesSink) -> None:
     sink.write([row(STREAM, seq) for seq in (1, 3)], ())
     keeper = GapKeeper(sink, PATIENCE)
     for number in range(4):

@@ -1,4 +1,4 @@
-"""A recorder that may not read everything: the rules that we write, and a broker that refuses subscriptions."""
+"""A recorder that may not read everything: the rules that we write, and a broker that refuses."""
 
 import json
 import queue
@@ -22,7 +22,7 @@ from tests.edge_app.generated_broker import generated_broker
 from tests.host.devices import Device
 from tests.host.test_worker import wait_for
 from tests.transport.test_mqtt import TIMEOUT_S
-from transport.broker import BrokerAddress, LinkState, Session, TlsSettings
+from transport.broker import BrokerAddress, LinkState, Message, Session, TlsSettings
 from transport.intake import Intake
 from transport.link_events import LinkEvents
 from transport.mqtt import MqttLink
@@ -53,8 +53,9 @@ def recording_as_sink(port: int, tls: TlsSettings | None, path: Path) -> Iterato
     address = BrokerAddress("127.0.0.1", port, tls)
     plan = RecordingPlan(address, "sink", batching=Batching(flush_s=0.02))
     states: queue.SimpleQueue[LinkState] = queue.SimpleQueue()
+    asked: queue.SimpleQueue[Message] = queue.SimpleQueue()
     sink = open_sink(str(path))
-    recorder = Recorder(sink, GapKeeper(sink, QUICK), lambda message: link.publish(message), batching=plan.batching)
+    recorder = Recorder(sink, GapKeeper(sink, QUICK), asked.put, batching=plan.batching)
     link = MqttLink(
         address,
         plan.client_id,
@@ -63,7 +64,12 @@ def recording_as_sink(port: int, tls: TlsSettings | None, path: Path) -> Iterato
         session=Session(expires_s=plan.keep_s),
         intake=Intake(RECEIVE_MAXIMUM, recorder.take),
     )
-    thread = threading.Thread(target=recorder.run)
+
+    def send_questions() -> None:
+        while not asked.empty():
+            link.publish(asked.get())
+
+    thread = threading.Thread(target=recorder.run, args=[send_questions])
     link.start()
     thread.start()
     try:

@@ -137,6 +137,28 @@ def test_gaps_and_tails_are_told_until_they_are_filled_or_given_up(opening: Open
     sink.close()
 
 
+def test_a_batch_longer_than_a_statement_of_sqlite_may_be(opening: Opening, stream: str) -> None:
+    sink = opening()
+    sink.write([row(stream, 2_400)], ())
+    assert sink.write([row(stream, seq) for seq in range(1, 2_400)], ()) == Stored(new=2_399)
+    assert sink.write([row(stream, seq) for seq in range(2_300, 4_700)], ()) == Stored(2_299, 101)
+    assert sink.missing("hall1", stream, 4_699) == []
+    sink.close()
+
+
+def test_a_copy_that_is_spelled_otherwise_contradicts_nothing(opening: Opening, stream: str) -> None:
+    document = json.loads(visit(stream, seq=1).encode())
+    turned = json.dumps({key: document[key] for key in reversed(document)} | {"hist": True}, indent=1)
+    event = read_message(Message("lsi/v1/hall1/event", turned.encode()))
+    assert isinstance(event, Received)
+    copy = SinkRow.of(event)
+    assert copy is not None
+    sink = opening()
+    assert sink.write([row(stream, 1)], ()) == Stored(new=1)
+    assert sink.write([copy], ()) == Stored(again=1)
+    sink.close()
+
+
 def test_live_attributes_have_keys_of_their_own_and_leave_no_gaps(opening: Opening, stream: str) -> None:
     sink = opening()
     live = of(Kind.ATTR, payload(stream=stream, seq=3))

@@ -133,7 +133,9 @@ def test_a_refused_subscription_is_told_once_however_often_the_link_comes_back(
             link.reconnect("to be told again")
         while recorder.state() is not LinkState.ONLINE:
             pass
-    said = [record.getMessage() for record in caplog.records if "refuses a subscription" in record.getMessage()]
+    said = [
+        record.getMessage() for record in caplog.records if "refuses a subscription" in record.getMessage()
+    ]
     assert len(said) == 1
 
 

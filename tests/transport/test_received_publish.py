@@ -79,7 +79,9 @@ def test_what_paho_writes_is_read_as_it_was_meant(message: Message) -> None:
     assert (mid > 0) == (message.qos == 1)
 
 
-@given(MESSAGES, st.lists(st.tuples(st.integers(0, 80), st.integers(0, 255)), max_size=3), st.integers(0, 400))
+@given(
+    MESSAGES, st.lists(st.tuples(st.integers(0, 80), st.integers(0, 255)), max_size=3), st.integers(0, 400)
+)
 def test_a_damaged_packet_is_turned_away_or_read_as_paho_reads_it(
     message: Message, changes: list[tuple[int, int]], kept: int
 ) -> None:
