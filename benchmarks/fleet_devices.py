@@ -150,21 +150,21 @@ class Fleet:
                 device.client.loop_write()
 
     def _look_after_links(self) -> None:
+        self._forget_closed()
         for device in self._devices:
-            found = device.client.socket()
-            if found is None and device.connect():
+            if device not in self._sockets and (device.client.socket() or device.connect()):
                 found = device.client.socket()
-            if found is not self._sockets.get(device):
-                self._watch(device, found)
+                if found is not None:
+                    self._sockets[device] = found
+                    self._selector.register(found, selectors.EVENT_READ, device)
             device.client.loop_misc()
 
-    def _watch(self, device: Device, found: "paho.SocketLike | None") -> None:
-        before = self._sockets.pop(device, None)
-        if before is not None:
-            self._selector.unregister(before)
-        if found is not None:
-            self._sockets[device] = found
-            self._selector.register(found, selectors.EVENT_READ, device)
+    def _forget_closed(self) -> None:
+        """All of them before anybody connects: a new socket may get the number of a closed one."""
+        for device, watched in list(self._sockets.items()):
+            if device.client.socket() is not watched:
+                del self._sockets[device]
+                self._selector.unregister(watched)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

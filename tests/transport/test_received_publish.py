@@ -56,7 +56,8 @@ def as_paho_reads(first_byte: int, body: bytes) -> paho.MQTTMessage | None:
     reader = paho.Client(CallbackAPIVersion.VERSION2, protocol=V5, manual_ack=True)
     found: list[paho.MQTTMessage] = []
     reader.on_message = lambda _client, _userdata, received: found.append(received)
-    reader._in_packet.update(command=first_byte, packet=bytearray(body))
+    reader._in_packet["command"] = first_byte
+    reader._in_packet["packet"] = bytearray(body)
     try:
         reader._handle_publish()
     except (MQTTException, ValueError, IndexError, KeyError):
