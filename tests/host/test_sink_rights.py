@@ -17,8 +17,8 @@ from host.open_sink import open_sink
 from host.recorder import Batching, Recorder
 from host.recording import RECEIVE_MAXIMUM, RecordingPlan
 from lab.broker import loopback_broker
-from tests.edge_app.authorities import Signer, Wish
-from tests.edge_app.generated_broker import generated_broker
+from tests.edge_app.provision.authorities import Signer, Wish
+from tests.edge_app.provision.generated_broker import generated_broker
 from tests.host.devices import Device
 from tests.host.test_worker import wait_for
 from tests.transport.test_mqtt import TIMEOUT_S
