@@ -9,6 +9,7 @@ process that finds a full queue, beside a bare paho subscriber that finds the sa
 
 import argparse
 import json
+import os
 import random
 import signal
 import subprocess
@@ -56,6 +57,15 @@ class Scale:
     queued: int
 
 
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Records a second, processor time of the reader for each, and the load of the machine before."""
+
+    per_s: float
+    cpu_us: float
+    load: float
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
@@ -64,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--speed", type=float, default=2.0, help="how much faster than that")
     parser.add_argument("--kill-seconds", type=float, default=40.0)
     parser.add_argument("--queued", type=int, default=20_000, help="records that wait for a consumer")
+    parser.add_argument("--only", action="append", choices=list(PARTS), help="one part; may be repeated")
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
     scale = Scale(parsed.devices, parsed.seconds, parsed.speed, parsed.kill_seconds, parsed.queued)
@@ -72,12 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ConfigError("mosquitto or PostgreSQL is missing.", hint="apt install mosquitto postgresql")
     allow_files(parsed.devices)
     with local_postgres(binaries, COMMIT_TIMES) as postgres:
-        figures = [
-            *_fleet_figures(mosquitto, postgres, scale),
-            *_throughput_figures(mosquitto, postgres, scale),
-            *_kill_figures(mosquitto, postgres, scale),
-            *_stall_figures(mosquitto, postgres, scale),
-        ]
+        parts = [part for name, part in PARTS.items() if name in (parsed.only or PARTS)]
+        figures = [figure for part in parts for figure in part(mosquitto, postgres, scale)]
     print(report("fleet", figures, as_json=parsed.json))
     return 0
 
@@ -106,23 +113,28 @@ def _throughput_figures(mosquitto: str, postgres: LocalPostgres, scale: Scale) -
     count = scale.queued
     with tempfile.TemporaryDirectory() as folder:
         sinks = {"sqlite": str(Path(folder) / "r.db"), "postgres": postgres.url}
-        ceiling = _drained_per_s(mosquitto, count, [sys.executable, "-m", "benchmarks.fleet_reader"])
+        ceiling = _drained(mosquitto, count, [sys.executable, "-m", "benchmarks.fleet_reader"])
         found = {}
         for name, sink in sinks.items():
             _empty(postgres)
-            found[name] = _drained_per_s(
+            found[name] = _drained(
                 mosquitto, count, [sys.executable, "-m", "benchmarks.fleet_reader", "--sink", sink]
             )
     goal = f">= {GOAL_RECORDS_PER_S:,}"
-    beside = {"bare_paho_per_s": ceiling}
-    return [
-        Figure(f"{name}_records_per_s", rate, "records/s", goal, rate >= GOAL_RECORDS_PER_S, beside)
-        for name, rate in found.items()
-    ] + [Figure("broker_ceiling_per_s", ceiling, "messages/s", None, None, {"queued": float(count)})]
+    beside = {"bare_paho_per_s": ceiling.per_s, "bare_paho_cpu_us": ceiling.cpu_us}
+    figures = [
+        Figure(
+            f"{name}_records_per_s", drain.per_s, "records/s", goal, drain.per_s >= GOAL_RECORDS_PER_S,
+            {**beside, "cpu_us": drain.cpu_us, "load": drain.load},
+        )
+        for name, drain in found.items()
+    ]  # fmt: skip
+    beside = {"queued": float(count), "load": ceiling.load}
+    return [*figures, Figure("broker_ceiling_per_s", ceiling.per_s, "messages/s", None, None, beside)]
 
 
-def _drained_per_s(mosquitto: str, count: int, command: list[str]) -> float:
-    """Records a second of a reader whose session has a full queue when it comes."""
+def _drained(mosquitto: str, count: int, command: list[str]) -> Drain:
+    """What a reader does whose session has a full queue when it comes."""
     with loopback_broker(mosquitto, settings=NO_QUEUE_LIMIT) as broker:
         options = ["--port", str(broker.port), "--count", str(count)]
         _run([*command, *options, "--subscribe-only"])
@@ -131,7 +143,9 @@ def _drained_per_s(mosquitto: str, count: int, command: list[str]) -> float:
         while sum(made.values()) < count:
             left = count - sum(made.values())
             made |= _devices(broker.port, devices, rate_hz, left / devices / rate_hz + 1.0)
-        return float(json.loads(_run([*command, *options]))["per_s"])
+        load = os.getloadavg()[0]
+        found = json.loads(_run([*command, *options]))
+        return Drain(found["per_s"], found["cpu_us"], load)
 
 
 def _kill_figures(mosquitto: str, postgres: LocalPostgres, scale: Scale) -> list[Figure]:
@@ -294,6 +308,14 @@ def _connected(postgres: LocalPostgres) -> "psycopg.Connection[Any]":
 
 def _run(command: list[str]) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603 - ours
+
+
+PARTS: Final[Mapping[str, Callable[[str, LocalPostgres, Scale], list[Figure]]]] = {
+    "fleet": _fleet_figures,
+    "throughput": _throughput_figures,
+    "kills": _kill_figures,
+    "stall": _stall_figures,
+}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from typing import Final
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from host.sink import utc_now
 from lsi.events import EventPayload, Phase, ScanBucket
@@ -29,6 +31,18 @@ MISC_S: Final = 1.0
 RETRY_S: Final = 0.5
 PATIENCE_S: Final = 120.0
 SPARE_FILES: Final = 64
+EXPIRES_S: Final = 86_400
+
+
+def _properties() -> Properties:
+    """What a device says beside a record."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's class has no types
+    properties.MessageExpiryInterval, properties.ContentType = EXPIRES_S, "application/json"
+    properties.PayloadFormatIndicator = 1
+    return properties
+
+
+PROPERTIES: Final = _properties()
 
 
 class Device:
@@ -77,7 +91,7 @@ class Device:
             phase=Phase.START, visit=f"{self.stream}-{self.seq}", began=now, scans=ScanBucket.ONES,
             attributes={"Smiling": self.seq % 2 == 0, "Mouth_Slightly_Open": None, "Eyeglasses": False},
         )  # fmt: skip
-        self.client.publish(f"lsi/v1/{self.name}/event", event.encode(), 1)
+        self.client.publish(f"lsi/v1/{self.name}/event", event.encode(), 1, properties=PROPERTIES)
         return True
 
     def _on_connect(self, *_: object) -> None:
@@ -136,21 +150,21 @@ class Fleet:
                 device.client.loop_write()
 
     def _look_after_links(self) -> None:
+        self._forget_closed()
         for device in self._devices:
-            found = device.client.socket()
-            if found is None and device.connect():
+            if device not in self._sockets and (device.client.socket() or device.connect()):
                 found = device.client.socket()
-            if found is not self._sockets.get(device):
-                self._watch(device, found)
+                if found is not None:
+                    self._sockets[device] = found
+                    self._selector.register(found, selectors.EVENT_READ, device)
             device.client.loop_misc()
 
-    def _watch(self, device: Device, found: "paho.SocketLike | None") -> None:
-        before = self._sockets.pop(device, None)
-        if before is not None:
-            self._selector.unregister(before)
-        if found is not None:
-            self._sockets[device] = found
-            self._selector.register(found, selectors.EVENT_READ, device)
+    def _forget_closed(self) -> None:
+        """All of them before anybody connects: a new socket may get the number of a closed one."""
+        for device, watched in list(self._sockets.items()):
+            if device.client.socket() is not watched:
+                del self._sockets[device]
+                self._selector.unregister(watched)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

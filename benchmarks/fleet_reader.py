@@ -40,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.subscribe_only:
         _Bare(parsed.port, 0).run()
         return 0
+    cpu_s = time.process_time()
     seconds = _record(parsed) if parsed.sink else _Bare(parsed.port, parsed.count).run()
-    print(json.dumps({"per_s": parsed.count / seconds}))
+    cpu_s = time.process_time() - cpu_s
+    print(json.dumps({"per_s": parsed.count / seconds, "cpu_us": 1e6 * cpu_s / parsed.count}))
     return 0
 
 

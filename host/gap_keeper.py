@@ -3,18 +3,24 @@
 The sink itself knows what is there, so workers that share a subscription need not know of each
 other: whoever gets a device's ``health`` looks after its gaps. A check waits a while, since other
 workers and the device's own backlog may still bring what is missing.
+
+A hole may also be a kind of record that we may not read: a sealed latent has a number among the
+others. What a device sent again twice and what still did not come is asked for no more.
 """
 
+import logging
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from host.gap_watch import MAX_RANGES, Patience, Replay
-from host.seq_ranges import SeqRange
+from host.gap_watch import MAX_RANGES, REPLAY_ID, Patience, Replay
+from host.seq_ranges import SeqRange, SeqRanges
 from host.sink import Sink
 from lsi.command_documents import Accepted, AckPayload, ReplayArguments
 from lsi.status import HealthPayload
+
+logger = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
@@ -32,6 +38,26 @@ class _Asked:
     pause_s: float
 
 
+@dataclass(slots=True)
+class _SentAgain:
+    """Numbers that a device sent again on our word, and those of them that it sent twice."""
+
+    once: SeqRanges = field(default_factory=SeqRanges)
+    twice: SeqRanges = field(default_factory=SeqRanges)
+
+    def note(self, first: int, last: int) -> None:
+        repeated = SeqRanges([(first, last)])
+        for hole in self.once.missing(first, last):
+            repeated.remove(*hole)
+        for held in repeated:
+            self.twice.add(*held)
+        self.once.add(first, last)
+
+    def wanted(self, missing: Iterable[SeqRange]) -> list[SeqRange]:
+        """What of ``missing`` it makes sense to ask for."""
+        return [hole for each in missing for hole in self.twice.missing(*each)]
+
+
 class GapKeeper:
     """Compares what devices told with what a sink holds.
 
@@ -46,6 +72,8 @@ class GapKeeper:
         self._due: OrderedDict[tuple[str, str], tuple[float, int | None]] = OrderedDict()
         self._complete: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._asked: OrderedDict[tuple[str, str], _Asked] = OrderedDict()
+        self._sent_again: OrderedDict[tuple[str, str], _SentAgain] = OrderedDict()
+        self._is_told = False
         self.missing_rows = 0
 
     def health(self, health: HealthPayload, now_s: float) -> None:
@@ -63,7 +91,11 @@ class GapKeeper:
             SinkError: It could not be noted.
         """
         report = ack.reply.replay if isinstance(ack.reply, Accepted) else None
-        if report is None or not report.gone:
+        if report is None:
+            return 0
+        if report.again and (asked := REPLAY_ID.fullmatch(ack.request_id or "")):
+            self._note_sent((ack.device_id, report.stream), *map(int, asked.groups()))
+        if not report.gone:
             return 0
         self._sink.give_up(ack.device_id, report.stream, report.gone)
         self._asked.pop((ack.device_id, report.stream), None)
@@ -86,11 +118,29 @@ class GapKeeper:
             missing = self._sink.missing(*key, upto)
             del self._due[key]
             self.missing_rows = sum(hole.rows for hole in missing)
-            if missing:
-                yield from self._ask(key, list(missing[:MAX_RANGES]), now_s)
-            elif upto is not None:
+            wanted = self._sent_again.get(key, _SentAgain()).wanted(missing)
+            self._tell_withheld(key[0], missing, wanted)
+            if wanted:
+                yield from self._ask(key, wanted[:MAX_RANGES], now_s)
+            elif upto is not None and not missing:
                 self._asked.pop(key, None)
                 _remember(self._complete, key, upto)
+
+    def _note_sent(self, key: tuple[str, str], first: int, last: int) -> None:
+        if last >= first:
+            _remember(self._sent_again, key, self._sent_again.get(key, _SentAgain()))
+            self._sent_again[key].note(first, last)
+
+    def _tell_withheld(self, device_id: str, missing: Sequence[SeqRange], wanted: Sequence[SeqRange]) -> None:
+        """Say once that something is kept from us; of which device the first was."""
+        rows = sum(hole.rows for hole in missing) - sum(hole.rows for hole in wanted)
+        if rows and not self._is_told:
+            self._is_told = True
+            logger.warning(
+                "%s sent %d records again, twice, and none came: they are of a kind that we may not read. "
+                "They are asked for no more. Try: read access to lsi/v1/+/latent, if latents are wanted.",
+                device_id, rows,
+            )  # fmt: skip
 
     def _ask(self, key: tuple[str, str], ranges: list[SeqRange], now_s: float) -> Iterator[Replay]:
         asked = self._asked.get(key)

@@ -5,6 +5,7 @@ while to come by themselves, since backlogs overtake each other, and are then as
 pauses until they are there or the device says that they are gone. Pure: time comes in, requests go out.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +22,8 @@ MAX_STREAMS: Final = 4
 """Streams followed of one device. A device that restarts all the time shall not fill our memory."""
 
 MAX_HELD_RANGES: Final = 1_000
+REPLAY_ID: Final = re.compile(r"([1-9][0-9]{0,15})-([1-9][0-9]{0,15})")
+"""The ``id`` of our replays: first and last number asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,11 @@ class Replay:
 
     device_id: str
     arguments: ReplayArguments
+
+    @property
+    def request_id(self) -> str:
+        """What comes back with the answer, which names no range itself; see ``REPLAY_ID``."""
+        return f"{self.arguments.first}-{self.arguments.last}"
 
 
 @dataclass(slots=True)

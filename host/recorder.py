@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from host.clock_check import ClockCheck
 from host.gap_keeper import GapKeeper
 from host.sink import Quarantined, Sink, SinkRow, Stored
 from host.subscriber import Rejected, read_message
@@ -55,6 +56,7 @@ class Counts:
     given_up: int = 0
     sink_faults: int = 0
     dropped: int = 0
+    far_off: int = 0
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ class Recorder:
         batching: How much at once.
         now_s: Monotonic time.
         backoff: Pauses while the sink is away.
+        clocks: Tells of records that claim a time far away.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only, each a different thing
@@ -88,6 +91,7 @@ class Recorder:
         batching: Batching | None = None,
         now_s: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
+        clocks: ClockCheck | None = None,
     ) -> None:
         self.counts = Counts()
         self._sink = sink
@@ -96,6 +100,7 @@ class Recorder:
         self._batching = batching or Batching()
         self._now_s = now_s
         self._backoff = backoff or Backoff(first_s=SINK_FIRST_S, longest_s=SINK_LONGEST_S)
+        self._clocks = clocks or ClockCheck()
         self._arrivals: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
 
@@ -149,6 +154,7 @@ class Recorder:
         if batch.rows or batch.quarantined:
             self.counts.stored += self._sink.write(batch.rows, batch.quarantined)
         self.counts.rejected += len(batch.quarantined)
+        self.counts.far_off += self._clocks.far_off(batch.rows)
         for answer in batch.answers:
             self.counts.given_up += self._keeper.answer(answer)
 

@@ -104,6 +104,7 @@ class _Recording:
             "rejected": counts.rejected,
             "asked again": counts.asked,
             "gone": counts.given_up,
+            "of a time far off": counts.far_off,
         }
         print(", ".join(f"{number} {word}" for word, number in words.items()), file=sys.stderr, flush=True)  # noqa: T201 - progress
 

@@ -4,9 +4,10 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
+from host.checked_documents import canonical
 from host.sealed_record import SealedRecord
 from host.seq_ranges import SeqRange
 from host.subscriber import Received, Rejected
@@ -32,7 +33,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SinkRow:
-    """One message to keep. ``payload`` is its JSON without ``hist``, empty where there is only ``sealed``.
+    """One message to keep. ``payload`` is its JSON, members sorted, no ``hist``; empty beside ``sealed``.
 
     ``digest`` is that of the content: two copies of one record have the same, however they travelled.
     """
@@ -52,9 +53,7 @@ class SinkRow:
         content = event.content
         match content:
             case EventPayload() | AggPayload() | AttributePayload():
-                if not isinstance(content, AttributePayload) and content.hist:
-                    content = replace(content, hist=False)
-                encoded = content.encode()
+                encoded = canonical(event.document)
                 key = Key(content.device_id, content.stream, int(content.seq))
                 return cls(
                     key, event.topic.kind, content.ts, content.clock, content.bundle, _digest(encoded),
@@ -140,9 +139,13 @@ class Sink(Protocol):
 
 def utc_now() -> str:
     """The time of this machine, RFC 3339 UTC with milliseconds."""
-    now_ns = time.time_ns()
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_ns // 10**9))
-    return f"{seconds}.{now_ns // 10**6 % 1000:03d}Z"
+    return utc_of(time.time_ns())
+
+
+def utc_of(time_ns: int) -> str:
+    """A time since 1970 in that form. Two of them stand in the order of their times."""
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_ns // 10**9))
+    return f"{seconds}.{time_ns // 10**6 % 1000:03d}Z"
 
 
 def once_each(rows: Iterable[SinkRow]) -> tuple[list[SinkRow], Stored]:

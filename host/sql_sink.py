@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 
 from host.seq_ranges import SeqRange, SeqRanges
 from host.sink import MAX_QUARANTINED, Key, Quarantined, SinkRow, Stored, once_each, utc_now
-from host.sql_batch import columns_of, send_arrays_binary, unnested_insert
+from host.sql_batch import insert_what_is_new, rows_insert, rows_parameter, values_of
 from host.sql_tables import ATTR, GONE, METADATA, QUARANTINE, RECORD, STREAM
 from lsi.errors import SinkError
 from lsi.topics import ROOT, Kind
@@ -49,7 +49,7 @@ class SqlSink:
     def write(self, rows: Sequence[SinkRow], quarantined: Sequence[Quarantined]) -> Stored:
         """Keep a batch; see ``Sink``."""
         try:
-            return self._run(lambda connection: self._write(connection, rows, quarantined))
+            return self._write_batch(rows, quarantined)
         except SinkError as error:
             if not isinstance(error.__cause__, DataError | IntegrityError):
                 raise
@@ -89,14 +89,25 @@ class SqlSink:
             hint = _hint(cause, is_sqlite=self._is_sqlite)
             raise SinkError(f"{self._name}: {said[:200]}", hint=hint) from cause
 
+    def _write_batch(self, rows: Sequence[SinkRow], quarantined: Sequence[Quarantined]) -> Stored:
+        """As a rule nothing in a batch was there before; only where something was, copies are counted."""
+        try:
+            return self._run(lambda connection: self._write(connection, rows, quarantined, _all_new))
+        except _CopiesError:
+            return self._run(lambda connection: self._write(connection, rows, quarantined, self._upsert))
+
     def _write(
-        self, connection: Connection, rows: Sequence[SinkRow], quarantined: Sequence[Quarantined]
+        self,
+        connection: Connection,
+        rows: Sequence[SinkRow],
+        quarantined: Sequence[Quarantined],
+        keep: Callable[[Connection, Table, Sequence[SinkRow]], Stored],
     ) -> Stored:
         each, stored = once_each(rows)
         for table, wanted in ((RECORD, False), (ATTR, True)):
-            stored += self._upsert(
-                connection, table, [row for row in each if (row.kind is Kind.ATTR) is wanted]
-            )
+            found = [row for row in each if (row.kind is Kind.ATTR) is wanted]
+            if found:
+                stored += keep(connection, table, found)
         room = max(0, MAX_QUARANTINED - self._quarantined)
         if quarantined[:room]:
             connection.execute(QUARANTINE.insert(), [_quarantine_row(each) for each in quarantined[:room]])
@@ -104,10 +115,7 @@ class SqlSink:
         return stored
 
     def _upsert(self, connection: Connection, table: Table, rows: Sequence[SinkRow]) -> Stored:
-        if not rows:
-            return Stored()
-        values = [_row(row, utc_now()) for row in rows]
-        insert: Any = sqlite.insert(table) if self._is_sqlite else unnested_insert(table)
+        insert: Any = sqlite.insert(table) if self._is_sqlite else rows_insert(table)
         upsert = insert.on_conflict_do_update(
             index_elements=["device", "stream", "seq"],
             set_={
@@ -115,7 +123,10 @@ class SqlSink:
                 "contradicted": or_(table.c.contradicted, table.c.digest != insert.excluded.digest),
             },
         ).returning(table.c.device, table.c.stream, table.c.seq, table.c.copies, table.c.digest)
-        parameters: Any = values if self._is_sqlite else columns_of(values)
+        received = utc_now()
+        parameters: Any = (
+            [values_of(row, received) for row in rows] if self._is_sqlite else rows_parameter(rows, received)
+        )
         found = connection.execute(upsert, parameters).all()
         sent = {row.key: row.digest for row in rows}
         again = sum(copies > 1 for *_, copies, _ in found)
@@ -124,21 +135,21 @@ class SqlSink:
 
     def _write_one_by_one(self, rows: Sequence[SinkRow], quarantined: Sequence[Quarantined]) -> Stored:
         """A batch with a row that the database refuses: that one goes to quarantine, the others stay."""
-        stored = self._run(lambda connection: self._write(connection, (), quarantined))
+        stored = self._write_batch((), quarantined)
         for row in rows:
             stored += self._write_one(row)
         return stored
 
     def _write_one(self, row: SinkRow) -> Stored:
         try:
-            return self._run(lambda connection: self._write(connection, [row], ()))
+            return self._write_batch([row], ())
         except SinkError as error:
             if not isinstance(error.__cause__, DataError | IntegrityError):
                 raise
             reason = f"the database does not take it: {error.found}"
             topic = f"{ROOT}/{row.key.device_id}/{row.kind}"
         refused = Quarantined(topic, len(row.payload), reason, row.payload.encode())
-        self._run(lambda connection: self._write(connection, (), [refused]))
+        self._write_batch((), [refused])
         return Stored(unstorable=1)
 
     def _missing(
@@ -173,11 +184,19 @@ class SqlSink:
         return sqlite.insert(table) if self._is_sqlite else postgresql.insert(table)
 
 
+class _CopiesError(Exception):
+    """Some of a batch were there before: nothing of it is kept yet."""
+
+
+def _all_new(connection: Connection, table: Table, rows: Sequence[SinkRow]) -> Stored:
+    if insert_what_is_new(connection, table, rows, utc_now()) < len(rows):
+        raise _CopiesError
+    return Stored(len(rows))
+
+
 def _engine(url: URL, *, is_sqlite: bool) -> Engine:
     if not is_sqlite:
-        engine = create_engine(url, **POOL_OPTIONS, connect_args={"connect_timeout": 10})
-        event.listen(engine, "connect", send_arrays_binary)
-        return engine
+        return create_engine(url, **POOL_OPTIONS, connect_args={"connect_timeout": 10})
     if url.database:
         _make_private(Path(url.database))
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
@@ -197,24 +216,6 @@ def _durable(connection: Any, _record: object) -> None:  # noqa: ANN401 - the dr
     """Readers beside the writer, and a commit that survives a power cut: the broker forgets after it."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-
-
-def _row(row: SinkRow, received: str) -> dict[str, object]:
-    return {
-        "device": row.key.device_id,
-        "stream": row.key.stream,
-        "seq": row.key.seq,
-        "kind": row.kind.value,
-        "ts": row.ts,
-        "clock": row.clock,
-        "bundle": row.bundle,
-        "received": received,
-        "payload": row.payload or None,
-        "sealed": row.sealed,
-        "digest": row.digest,
-        "copies": 1,
-        "contradicted": False,
-    }
 
 
 def _quarantine_row(each: Quarantined) -> dict[str, object]:

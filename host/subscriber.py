@@ -1,11 +1,11 @@
 """What comes from the broker, read into the types of ``lsi`` or turned away with a reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
-from host.checked_documents import reader
+from host.checked_documents import Document, reader
 from host.sealed_record import SealedRecord
 from lsi.aggregate import AggPayload
 from lsi.errors import PayloadError
@@ -30,6 +30,8 @@ class Received:
     size_bytes: int
     retained: bool
     content: Content
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What ``content`` was read from, where that is JSON with a schema; empty otherwise."""
 
     @property
     def record(self) -> Record | None:
@@ -56,12 +58,12 @@ def read_message(message: Message) -> Received | Rejected:
     if topic.kind in RECORDS and message.retain:
         return _rejected(message, "a record is never retained")
     try:
-        content = _READERS[topic.kind](message.payload)
+        content, document = _READERS[topic.kind](message.payload)
     except PayloadError as error:
         return _rejected(message, error.found)
     if not isinstance(content, Availability | UpdateState) and content.device_id != topic.device_id:
         return _rejected(message, "names another device than its topic")
-    return Received(topic, len(message.payload), message.retain, content)
+    return Received(topic, len(message.payload), message.retain, content, document)
 
 
 @lru_cache(maxsize=65_536)
@@ -74,20 +76,28 @@ def _rejected(message: Message, reason: str) -> Rejected:
     return Rejected(message.topic, len(message.payload), reason, message.payload)
 
 
-def _availability(payload: bytes) -> Availability:
+def _availability(payload: bytes) -> tuple[Availability, Document]:
     try:
-        return Availability(payload.decode("ascii"))
+        return Availability(payload.decode("ascii")), {}
     except ValueError as cause:
         raise PayloadError("availability is neither 'online' nor 'offline'.") from cause
 
 
-_READERS: Final[dict[Kind, Callable[[bytes], Content]]] = {
+def _sealed(payload: bytes) -> tuple[SealedRecord, Document]:
+    return SealedRecord.decode(payload), {}
+
+
+def _update(payload: bytes) -> tuple[UpdateState, Document]:
+    return UpdateState.decode(payload), {}
+
+
+_READERS: Final[dict[Kind, Callable[[bytes], tuple[Content, Document]]]] = {
     Kind.AVAILABILITY: _availability,
     Kind.INFO: reader("info", InfoPayload.of),
     Kind.ATTR: reader("attr", AttributePayload.of),
     Kind.HEALTH: reader("health", HealthPayload.of),
     Kind.EVENT: reader("event", EventPayload.of),
-    Kind.AGG: AggPayload.decode,
-    Kind.LATENT: SealedRecord.decode,
-    Kind.UPDATE: UpdateState.decode,
+    Kind.AGG: reader("agg", AggPayload.of),
+    Kind.LATENT: _sealed,
+    Kind.UPDATE: _update,
 }

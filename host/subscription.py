@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias
@@ -15,7 +15,7 @@ from host.subscriber import Received, Rejected, read_message
 from lsi.command_documents import AckPayload, Command, Request, command_topic
 from lsi.errors import AppConfigError, PayloadError
 from lsi.status import HealthPayload
-from lsi.topics import DEVICE_ID, ROOT, Kind
+from lsi.topics import DEVICE_ID, RECORDS, ROOT, Kind
 from transport.broker import BrokerAddress, LinkState, Message, Session, TlsSettings
 from transport.intake import Acknowledge, Intake
 from transport.link_events import LinkEvents
@@ -70,15 +70,22 @@ class Interest:
         if self.keep_s and not self.client_id:
             raise AppConfigError("A session that is kept needs a client id.", hint="one that is yours alone.")
 
+    @property
+    def seeks_gaps(self) -> bool:
+        """Whether missing records are looked for: only where records are wanted at all."""
+        return self.asks_again and (not self.kinds or not RECORDS.isdisjoint(self.kinds))
+
     def filters(self) -> tuple[str, ...]:
-        """The topics to subscribe to; gaps cannot be found without ``health`` and ``ack/replay``."""
-        kinds: Sequence[str] = self.kinds or ("+",)
-        wanted = [f"{ROOT}/{self.device}/{kind}" for kind in kinds]
-        if self.asks_again:
-            wanted.append(f"{ROOT}/{self.device}/ack/{Command.REPLAY}")
-            if self.kinds and Kind.HEALTH not in self.kinds:
-                wanted.append(f"{ROOT}/{self.device}/{Kind.HEALTH}")
-        return tuple(wanted)
+        """The topics to subscribe to.
+
+        Gaps cannot be found without ``health``, ``ack/replay`` and every kind of record: one count goes
+        over all of them.
+        """
+        levels: list[str] = [*map(str, self.kinds)] or ["+"]
+        if self.seeks_gaps:
+            unnamed = {Kind.HEALTH, *RECORDS} - set(self.kinds) if self.kinds else set[Kind]()
+            levels += [*sorted(map(str, unnamed)), f"ack/{Command.REPLAY}"]
+        return tuple(f"{ROOT}/{self.device}/{level}" for level in levels)
 
 
 async def subscribe(
@@ -148,7 +155,7 @@ class _Reading:
                 yield gap
 
     def _wait_s(self) -> float | None:
-        due_s = self._watch.due_s() if self._interest.asks_again else None
+        due_s = self._watch.due_s() if self._interest.seeks_gaps else None
         return None if due_s is None else max(0.0, due_s - self._now_s())
 
     def _read(self, message: Message) -> Iterator[Event]:
@@ -162,12 +169,12 @@ class _Reading:
             yield from self._watched(event)
 
     def _is_wanted(self, event: Received | Rejected) -> bool:
-        """Whether it was asked for; ``health`` may have come for the sake of gaps alone."""
+        """Whether it was asked for; others may have come for the sake of gaps alone."""
         kinds = self._interest.kinds
         return not kinds or isinstance(event, Rejected) or event.topic.kind in kinds
 
     def _watched(self, event: Received) -> Iterator[Gap]:
-        if not self._interest.asks_again:
+        if not self._interest.seeks_gaps:
             return
         if isinstance(event.content, HealthPayload):
             self._watch.health(event.content, self._now_s())
@@ -181,7 +188,7 @@ class _Reading:
             yield Rejected(message.topic, len(message.payload), error.found, message.payload)
 
     def _ask(self) -> list[Gap]:
-        if not self._interest.asks_again:
+        if not self._interest.seeks_gaps:
             return []
         due_s = self._watch.due_s()
         if due_s is None or due_s > self._now_s():
@@ -196,7 +203,7 @@ def replay_message(replay: Replay) -> Message:
     """The command that asks a device for records once more."""
     return Message(
         command_topic(replay.device_id, Command.REPLAY),
-        Request(Command.REPLAY, replay.arguments).encode(),
+        Request(Command.REPLAY, replay.arguments, replay.request_id).encode(),
     )
 
 

@@ -6,7 +6,7 @@ A record: kept until the broker has it. Its numbers are noisy before they come h
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from lsi.errors import PayloadError
 from lsi.schema import decode_document, encode_document
@@ -84,7 +84,15 @@ class AggPayload:
         Raises:
             PayloadError: Too long, not JSON, or against the schema.
         """
-        document = decode_document(encoded, "agg")
+        return cls.of(decode_document(encoded, "agg"))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "AggPayload":
+        """The value of a document that fits schema ``agg``.
+
+        Raises:
+            PayloadError: A rule that a schema cannot say.
+        """
         return cls(
             **stamp_of(document),
             window_s=document["window_s"],

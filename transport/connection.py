@@ -33,7 +33,6 @@ from transport.paho_client import (
     Plan,
     connect,
     limits_of,
-    message_of,
     new_client,
     packet_bytes,
     publish,
@@ -85,13 +84,15 @@ class ConnectionEvents:
     """What a connection tells the link, in its own thread.
 
     ``on_accepted`` follows the CONNACK and gets whether the broker kept a session. ``on_ready``
-    follows once all subscriptions are in force, with the versions spoken.
+    follows once all subscriptions are in force, with the versions spoken; ``on_refused`` gets the filter of
+    one that the broker refuses, and its reason.
     """
 
     greeting: Callable[[], Sequence[Message]]
     on_message: Callable[[Message], None]
     on_accepted: Callable[[bool], None]
     on_ready: Callable[[str], None]
+    on_refused: Callable[[str, str], None]
     on_tick: Callable[[], None]
 
 
@@ -113,7 +114,7 @@ class Connection:
         self._client = new_client(plan)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
+        self._client.on_arrival = self._on_arrival
         self._client.on_publish = self._on_publish
         self._client.on_subscribe = self._on_subscribe
         self._socket: paho.SocketLike | None = None
@@ -344,7 +345,7 @@ class Connection:
             return Ending(End.TLS, fault.reason, fault.advice)
         if not self._is_online:
             return Ending(End.UNANSWERED, reason or "closes without an answer")
-        if reason:
+        if reason := self._client.fault or reason:
             return Ending(End.LOST, f"connection lost: {reason}")
         return Ending(End.CLOSED, "connection closed without a reason")
 
@@ -374,16 +375,14 @@ class Connection:
     ) -> None:
         for topic_filter, reason in zip(self._plan.subscriptions, reasons, strict=False):
             if reason.is_failure:
-                found, advice = "The broker refuses a subscription to", "its access rules for this client."
-                logger.warning("%s %s (%s). Try: %s", found, topic_filter, reason, advice)
+                self._events.on_refused(topic_filter, str(reason))
         self._be_ready()
 
-    def _on_message(self, _client: paho.Client, _userdata: object, received: paho.MQTTMessage) -> None:
+    def _on_arrival(self, message: Message, mid: int) -> None:
         self._be_ready()  # a broker may send what we subscribed to before it says that we have
         self._messages_read += 1
-        message = message_of(received)
         try:
-            self._hand_over(message, received.mid)
+            self._hand_over(message, mid)
         except Exception:  # an escaping error would end the connection
             logger.exception("A message on %s could not be handled.", message.topic)
 

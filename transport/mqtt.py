@@ -88,6 +88,7 @@ class MqttLink:
         self._short_lives = 0
         self._twin = TwinWatch(self._timing.conflict_over_s)
         self._conflicts = 0
+        self._refused: set[str] = set()
         self._taken_over_s: float | None = None
         self._due_s = 0.0
 
@@ -228,8 +229,16 @@ class MqttLink:
             on_message=self._events.on_message,
             on_accepted=self._accepted,
             on_ready=lambda spoken: self._enter(LinkState.ONLINE, spoken),
+            on_refused=self._tell_refused,
             on_tick=lambda: self._expect_within(TICK_BOUND_S),
         )
+
+    def _tell_refused(self, topic_filter: str, reason: str) -> None:
+        """Once: the rules of a broker are the same after a reconnect."""
+        if topic_filter not in self._refused:
+            self._refused.add(topic_filter)
+            found, advice = "The broker refuses a subscription to", "its access rules for this client."
+            logger.warning("%s %s (%s). Try: %s", found, topic_filter, reason, advice)
 
     def _expect_within(self, bound_s: float) -> None:
         self._due_s = self._timing.now_s() + bound_s

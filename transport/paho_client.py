@@ -1,5 +1,6 @@
 """paho-mqtt's client and packets, in our words. With ``transport.connection`` all that knows paho."""
 
+import errno
 import ssl
 import struct
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.exception import MQTTException
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
@@ -16,6 +17,7 @@ from transport.broker import NO_PROPERTIES, BrokerAddress, Message, MessagePrope
 from transport.intake import Intake
 from transport.outgoing import WINDOW
 from transport.protocol import V5, V311
+from transport.received_publish import read_publish
 from transport.timing import Timing
 
 MAX_PACKET_BYTES: Final = 1 << 20
@@ -65,8 +67,13 @@ class BufferedClient(paho.Client):
 
     A thread that makes one gives way to the others and waits for its turn afterwards: beside a busy
     thread, messages came at a fifth of their rate.
+
+    Messages go to ``on_arrival`` with their packet identifiers, not to ``on_message``.
     """
 
+    on_arrival: Callable[[Message, int], None]
+    fault = ""
+    """Why a packet ended the connection."""
     _read = memoryview(b"")
 
     @property
@@ -80,7 +87,22 @@ class BufferedClient(paho.Client):
             packets = b"".join(struct.pack("!BBH", paho.PUBACK, 2, mid) for mid in mids)
             self._packet_queue(paho.PUBACK, packets, mids[-1], 0)
 
+    def _handle_publish(self) -> MQTTErrorCode:
+        body = bytes(self._in_packet["packet"])
+        try:
+            message, mid = read_publish(self._in_packet["command"], body, is_v5=self.protocol == V5)
+        except ValueError as cause:
+            self.fault = f"the broker sent a packet against the rules: {cause}"
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        self.on_arrival(message, mid)
+        if message.qos and not self._manual_ack:
+            self.acknowledge([mid])
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
     def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > MAX_PACKET_BYTES:  # 3.1.1 has no word for our limit, and paho would collect all of it
+            self.fault = f"the broker sent a packet of {bufsize} bytes, at most {MAX_PACKET_BYTES} are read"
+            raise OSError(errno.EMSGSIZE, self.fault)
         if not self._read:
             self._read = memoryview(super()._sock_recv(max(bufsize, READ_BYTES)))
         taken, self._read = self._read[:bufsize], self._read[bufsize:]
@@ -148,21 +170,6 @@ def packet_bytes(message: Message) -> int:
     return 1 + len(_packed_integer(remaining)) + remaining
 
 
-def message_of(received: paho.MQTTMessage) -> Message:
-    """What paho received, as a value of ours."""
-    properties = NO_PROPERTIES if received.properties is None else _unpacked(received.properties)
-    topic = _readable_topic(received)
-    return Message(topic, bytes(received.payload), received.qos, bool(received.retain), properties)
-
-
-def _readable_topic(received: paho.MQTTMessage) -> str:
-    """A topic that is no UTF-8 breaks the rules (MQTT 5, 1.5.4); a reader is to see it and refuse."""
-    try:
-        return received.topic
-    except UnicodeDecodeError as error:
-        return error.object.decode("utf-8", "backslashreplace")
-
-
 def limits_of(properties: Properties | None) -> BrokerLimits:
     """What a CONNACK says about the broker's limits; paho itself heeds neither."""
     window = getattr(properties, "ReceiveMaximum", WINDOW)
@@ -198,16 +205,3 @@ def _packed(properties: MessageProperties, packet_type: int) -> Any:  # noqa: AN
     if properties.is_text:
         packed.PayloadFormatIndicator = 1
     return packed
-
-
-def _unpacked(packed: Properties) -> MessageProperties:
-    values = {ours: getattr(packed, theirs, None) for ours, theirs in _NAMES.items()}
-    correlation_data = values["correlation_data"]
-    return MessageProperties(
-        expires_s=values["expires_s"],
-        content_type=values["content_type"],
-        user_properties=tuple((name, value) for name, value in getattr(packed, "UserProperty", ())),
-        response_topic=values["response_topic"],
-        correlation_data=None if correlation_data is None else bytes(correlation_data),
-        is_text=bool(getattr(packed, "PayloadFormatIndicator", 0)),
-    )

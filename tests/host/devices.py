@@ -18,7 +18,7 @@ from lsi.command_documents import Command
 from lsi.events import UNNUMBERED, EventPayload, Phase, ScanBucket
 from lsi.status import Backlog, HealthPayload
 from tests.transport.test_mqtt import TIMEOUT_S, Recorder, linked
-from transport.broker import LinkState, Message
+from transport.broker import LinkState, Message, TlsSettings
 from transport.outgoing import Outcome, Settled
 
 
@@ -52,7 +52,12 @@ class Device:
     """
 
     def __init__(
-        self, port: int, folder: Path, device_id: str = "hall1", keep_accepted_s: float = 600
+        self,
+        port: int,
+        folder: Path,
+        device_id: str = "hall1",
+        keep_accepted_s: float = 600,
+        tls: TlsSettings | None = None,
     ) -> None:
         self.device_id, self.stream = device_id, secrets.token_hex(8)
         self.lose: set[int] = set()
@@ -69,7 +74,8 @@ class Device:
         handlers = {Command.REPLAY: replaying(partial(replay, self.outbox))}
         self._commands = Commands(device_id, self.stream, handlers, clock=clock)
         self._recorder = Recorder()
-        self._linked = linked(port, device_id, self._recorder, subscriptions=[self._commands.topic_filter])
+        subscriptions = [self._commands.topic_filter]
+        self._linked = linked(port, device_id, self._recorder, tls=tls, subscriptions=subscriptions)
 
     def __enter__(self) -> Self:
         self._link = self._linked.__enter__()
@@ -82,10 +88,15 @@ class Device:
         self._linked.__exit__(kind, error, trace)
         self.outbox.close()
 
-    def record(self, count: int = 1) -> None:
-        """Make records and send all that wait."""
+    def wait_online(self) -> None:
+        """Wait until the link is back."""
+        while self._recorder.state() is not LinkState.ONLINE:
+            pass
+
+    def record(self, count: int = 1, kind: str = "event") -> None:
+        """Make records and send all that wait. What is in one of another kind nobody here looks at."""
         for _ in range(count):
-            self.outbox.add("event", visit(self.stream, self.device_id).encode_as)
+            self.outbox.add(kind, visit(self.stream, self.device_id).encode_as)
         self.drain()
 
     def drain(self) -> None:

@@ -1,4 +1,4 @@
-"""The contract for tools: current, complete, and saying what the schemas say.
+"""The contract for tools: current, complete, sound by AsyncAPI's own schema, and saying what ours say.
 
 The official parser (@asyncapi/parser, npm) was run on the committed file by hand: no errors, no warnings.
 """
@@ -16,6 +16,7 @@ from lsi.schema import load_schema
 from lsi.topics import QOS, RETAINED, Kind, Topic
 from tests.host.test_checked_documents import SOUND
 
+OFFICIAL = json.loads((Path(__file__).parent / "asyncapi/3.0.0.schema.json").read_text("utf-8"))
 COMMITTED = Path(__file__).resolve().parents[2] / "docs/reference/asyncapi.json"
 
 
@@ -76,3 +77,29 @@ def test_a_tool_that_knows_draft_7_judges_as_ours_does(name: str) -> None:
 
 def test_it_is_plain_json_of_version_3() -> None:
     assert json.loads(COMMITTED.read_text("utf-8"))["asyncapi"] == "3.0.0"
+
+
+def test_it_fits_the_schema_of_asyncapi_itself() -> None:
+    found = Draft7Validator(OFFICIAL).iter_errors(json.loads(COMMITTED.read_text("utf-8")))
+    assert [(list(each.absolute_path), each.message) for each in found] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("asyncapi",), "2.6.0"),
+        (("info", "version"), None),
+        (("channels", "attr", "adress"), "lsi/v1/{device}/attr"),
+        (("operations", "receive-attr", "action"), "get"),
+        (("operations", "receive-attr", "channel"), "attr"),
+        (("operations", "receive-attr", "bindings", "mqtt", "qos"), 7),
+        (("components", "messages", "attr", "payload", "schema", "type"), "objekt"),
+    ],
+)
+def test_the_schema_of_asyncapi_sees_a_mistake(path: tuple[str, ...], value: object) -> None:
+    contract = document()
+    place: Any = contract
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    assert not Draft7Validator(OFFICIAL).is_valid(contract)

@@ -91,6 +91,17 @@ def test_the_shell_example_selects_with_jq(fresh_mosquitto: LoopbackBroker) -> N
         assert said(lines, fresh_mosquitto, "hall1") == '{"dev":"hall1","smiling":true}\n'
 
 
+def test_the_javascript_example_prints_what_a_device_sends(fresh_mosquitto: LoopbackBroker) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed (apt install nodejs)")
+    asked = subprocess.run([node, "-e", "require.resolve('mqtt')"], capture_output=True, check=False)
+    if asked.returncode:
+        pytest.skip("mqtt.js is not installed (npm install mqtt, or NODE_PATH to where it is)")
+    with running([node, "-e", on_port(blocks("js")[0], fresh_mosquitto)]) as lines:
+        assert said(lines, fresh_mosquitto, "hall1") == "hall1 [ 'Smiling' ]\n"
+
+
 def test_the_readme_shows_the_same_three_lines() -> None:
     three = 'async for event in subscribe("mqtt://127.0.0.1"):'
     assert three in README

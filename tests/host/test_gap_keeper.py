@@ -111,3 +111,49 @@ def test_a_sink_that_is_away_is_asked_again(sink: JsonLinesSink, monkeypatch: py
         with pytest.raises(SinkError):
             list(keeper.check(10))
     assert list(keeper.check(10)) == [Replay("hall1", ReplayArguments(STREAM, 1, 1))]
+
+
+def sent_again(keeper: GapKeeper, first: int, last: int, request_id: str | None = None) -> None:
+    report = ReplayReport(STREAM, again=last - first + 1, waiting=0, gone_rows=0)
+    asked_as = f"{first}-{last}" if request_id is None else request_id
+    keeper.answer(AckPayload("hall1", STREAM, Command.REPLAY, Accepted(report), asked_as))
+
+
+def test_what_was_sent_again_twice_and_never_came_is_asked_for_no_more(
+    sink: JsonLinesSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink.write([row(STREAM, seq) for seq in (1, 3)], ())  # 2 is of a kind that we may not read
+    keeper = GapKeeper(sink, PATIENCE)
+    rounds = []
+    for number in range(8):
+        keeper.health(health(STREAM, 4 + number), 60 * number)
+        rounds.append(asked(keeper, 60 * number + 10))
+        for first, last in rounds[-1]:
+            sent_again(keeper, first, last)
+        sink.write([row(STREAM, 4 + number)], ())  # the tail comes after all
+    assert rounds[:2] == [[(2, 2), (4, 4)], [(2, 2), (5, 5)]]
+    assert rounds[2:] == [[(6 + number, 6 + number)] for number in range(6)]
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert "hall1 sent 1 records again, twice, and none came" in said[0]
+
+
+@pytest.mark.parametrize("request_id", ["", "x", "2", "0-2", "3-2", "2-99999999999999999"])
+def test_an_answer_to_somebody_elses_question_changes_nothing(request_id: str, sink: JsonLinesSink) -> None:
+    sink.write([row(STREAM, seq) for seq in (1, 3)], ())
+    keeper = GapKeeper(sink, PATIENCE)
+    for number in range(4):
+        sent_again(keeper, 2, 2, request_id)
+        keeper.health(health(STREAM, 3), 200 * number)
+        assert asked(keeper, 200 * number + 10) == [(2, 2)]
+
+
+def test_a_device_that_refused_or_had_it_waiting_is_asked_again(sink: JsonLinesSink) -> None:
+    sink.write([row(STREAM, seq) for seq in (1, 3)], ())
+    keeper = GapKeeper(sink, PATIENCE)
+    waiting = ReplayReport(STREAM, again=0, waiting=1, gone_rows=0)
+    for number in range(4):
+        keeper.health(health(STREAM, 3), 200 * number)
+        assert asked(keeper, 200 * number + 10) == [(2, 2)]
+        for reply in (Accepted(waiting), Refused(Reason.TOO_OFTEN, 1)):
+            keeper.answer(AckPayload("hall1", STREAM, Command.REPLAY, reply, "2-2"))

@@ -166,7 +166,7 @@ def test_health_leads_to_a_request_for_what_is_missing() -> None:
 
     recorder.run(on_round)
     assert [(message.topic, message.payload) for message in asked] == [
-        ("lsi/v1/hall1/cmd/replay", b'{"stream":"0123456789abcdef","from":1,"to":2}')
+        ("lsi/v1/hall1/cmd/replay", b'{"id":"1-2","stream":"0123456789abcdef","from":1,"to":2}')
     ]
 
 

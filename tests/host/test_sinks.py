@@ -21,13 +21,17 @@ from host.open_sink import open_sink
 from host.sealed_record import SealedRecord
 from host.seq_ranges import SeqRange
 from host.sink import Quarantined, Sink, SinkRow, Stored
-from host.subscriber import Content, Received, Rejected
+from host.subscriber import Received, Rejected, read_message
 from lab.postgres import LocalPostgres
+from lsi.aggregate import AggPayload
 from lsi.errors import SinkError
+from lsi.events import EventPayload
+from lsi.payload import AttributePayload
 from lsi.topics import Kind, Topic
 from tests.host.devices import visit
 from tests.payloads import payload
 from tests.sealed import header
+from transport.broker import Message
 
 KINDS = ["jsonl", "sqlite", "postgres"]
 OPENED_AT_ONCE = 8
@@ -70,8 +74,22 @@ def row(stream: str, seq: int, *, number: int = 1, hist: bool = False) -> SinkRo
     return of(Kind.EVENT, content)
 
 
-def of(kind: Kind, content: Content) -> SinkRow:
-    found = SinkRow.of(Received(Topic("hall1", kind), 1, retained=False, content=content))
+def event_row(stream: str, seq: int, *, device_id: str, ts: str) -> SinkRow:
+    """The row of an event of another device or time."""
+    return of(Kind.EVENT, replace(visit(stream, device_id, seq), ts=ts))
+
+
+def of(kind: Kind, content: EventPayload | AggPayload | AttributePayload) -> SinkRow:
+    event = read_message(Message(f"lsi/v1/{content.device_id}/{kind}", content.encode()))
+    assert isinstance(event, Received)
+    found = SinkRow.of(event)
+    assert found is not None
+    return found
+
+
+def sealed_row(stream: str, seq: int, sealed: bytes) -> SinkRow:
+    content = SealedRecord(header(stream=stream, seq=seq), sealed)
+    found = SinkRow.of(Received(Topic("hall1", Kind.LATENT), 1, retained=False, content=content))
     assert found is not None
     return found
 
@@ -119,6 +137,28 @@ def test_gaps_and_tails_are_told_until_they_are_filled_or_given_up(opening: Open
     sink.close()
 
 
+def test_a_batch_longer_than_a_statement_of_sqlite_may_be(opening: Opening, stream: str) -> None:
+    sink = opening()
+    sink.write([row(stream, 2_400)], ())
+    assert sink.write([row(stream, seq) for seq in range(1, 2_400)], ()) == Stored(new=2_399)
+    assert sink.write([row(stream, seq) for seq in range(2_300, 4_700)], ()) == Stored(2_299, 101)
+    assert sink.missing("hall1", stream, 4_699) == []
+    sink.close()
+
+
+def test_a_copy_that_is_spelled_otherwise_contradicts_nothing(opening: Opening, stream: str) -> None:
+    document = json.loads(visit(stream, seq=1).encode())
+    turned = json.dumps({key: document[key] for key in reversed(document)} | {"hist": True}, indent=1)
+    event = read_message(Message("lsi/v1/hall1/event", turned.encode()))
+    assert isinstance(event, Received)
+    copy = SinkRow.of(event)
+    assert copy is not None
+    sink = opening()
+    assert sink.write([row(stream, 1)], ()) == Stored(new=1)
+    assert sink.write([copy], ()) == Stored(again=1)
+    sink.close()
+
+
 def test_live_attributes_have_keys_of_their_own_and_leave_no_gaps(opening: Opening, stream: str) -> None:
     sink = opening()
     live = of(Kind.ATTR, payload(stream=stream, seq=3))
@@ -130,7 +170,7 @@ def test_live_attributes_have_keys_of_their_own_and_leave_no_gaps(opening: Openi
 
 def test_sealed_latents_are_kept_as_they_came(opening: Opening, stream: str) -> None:
     sink = opening()
-    sealed = of(Kind.LATENT, SealedRecord(header(stream=stream, seq=1), b"\x00\xff sealed"))
+    sealed = sealed_row(stream, 1, b"\x00\xff sealed")
     assert sink.write([sealed, row(stream, 2)], ()) == Stored(new=2)
     assert sink.missing("hall1", stream, 2) == []
     sink.close()
@@ -192,9 +232,7 @@ def test_a_file_of_records_is_for_its_owner_alone(tmp_path: Path, stream: str) -
 
 def test_a_line_of_the_file_is_what_was_published(tmp_path: Path, stream: str) -> None:
     sink = open_sink(str(tmp_path / "r.jsonl"))
-    sink.write(
-        [row(stream, 1, hist=True), of(Kind.LATENT, SealedRecord(header(stream=stream, seq=2), b"\x01"))], ()
-    )
+    sink.write([row(stream, 1, hist=True), sealed_row(stream, 2, b"\x01")], ())
     sink.give_up("hall1", stream, [(3, 4)])
     sink.close()
     lines: list[dict[str, Any]] = [

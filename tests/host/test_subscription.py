@@ -180,6 +180,48 @@ def test_live_state_of_many_devices_comes_typed(mosquitto: LoopbackBroker, tmp_p
     assert [event.content for event in found if isinstance(event, Received)] == expected
 
 
+def test_a_record_of_a_kind_that_was_not_asked_for_is_no_gap(
+    mosquitto: LoopbackBroker, tmp_path: Path
+) -> None:
+    interest = Interest("kinds1", (Kind.EVENT,), patience=Patience(0.05, 0.05, 0.05))
+
+    stream = "0123456789abcdef"
+    sealed = seal(LATENT, header(device_id="kinds1", stream=stream, seq=2), HOST.public_key, DEVICE_KEY)
+    first, third = (visit(stream, "kinds1", seq).encode() for seq in (1, 3))
+
+    async def read(device: Device) -> list[Event]:
+        async with aclosing(subscribe(url(mosquitto), interest)) as events:
+            await until(events, 1, is_online)
+            for kind, content in (("event", first), ("latent", sealed), ("event", third)):
+                device.send(Message(f"lsi/v1/kinds1/{kind}", content))
+            found = await until(events, 2, lambda _: True)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):  # a gap would be told after a tenth of it
+                    found.append(await anext(events))
+            return found
+
+    with Device(mosquitto.port, tmp_path, "kinds1") as device:
+        found = asyncio.run(read(device))
+    assert seqs(found) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "levels"),
+    [
+        ((), ["+", "ack/replay"]),
+        ((Kind.ATTR,), ["attr"]),
+        ((Kind.AVAILABILITY, Kind.INFO), ["availability", "info"]),
+        ((Kind.EVENT,), ["event", "agg", "health", "latent", "ack/replay"]),
+        ((Kind.HEALTH, Kind.AGG), ["health", "agg", "event", "latent", "ack/replay"]),
+    ],
+)
+def test_gaps_are_looked_for_where_records_are_wanted(kinds: tuple[Kind, ...], levels: list[str]) -> None:
+    expected = [f"lsi/v1/hall1/{level}" for level in levels]
+    assert list(Interest("hall1", kinds).filters()) == expected
+    without = [name for name in expected if name.rpartition("/")[2] in {*kinds, "+"}]
+    assert list(Interest("hall1", kinds, asks_again=False).filters()) == without
+
+
 @pytest.mark.parametrize("device", ["", "+/attr", "#", "HALL", "a" * 33, "a/b"])
 def test_a_device_id_with_wildcards_is_refused(device: str) -> None:
     with pytest.raises(AppConfigError, match="no device id"):

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -14,14 +15,16 @@ import psycopg
 import pytest
 
 from host.cli import main
+from host.open_sink import open_sink
 from host.record_command import default_client_id
-from lab.broker import LoopbackBroker, loopback_broker
+from lab.broker import LoopbackBroker, free_port, loopback_broker
 from lab.postgres import LocalPostgres
 from tests.host.devices import Device
 from tests.transport.test_mqtt import TIMEOUT_S
 from transport.protocol import V311, ProtocolChoice
 
 POLL_S = 0.05
+STALL_S = 1.0
 LSI = [sys.executable, "-m", "host.cli", "--log-level", "INFO"]
 KILLED_SQL = """
 SELECT count(*), max(seq), count(*) FILTER (WHERE contradicted) FROM lsi_record WHERE device = 'kill1'
@@ -29,8 +32,8 @@ SELECT count(*), max(seq), count(*) FILTER (WHERE contradicted) FROM lsi_record 
 
 
 @contextmanager
-def recording(broker: LoopbackBroker, path: Path, device_id: str) -> Iterator["subprocess.Popen[str]"]:
-    options = ["--port", str(broker.port), "--tls", "off", "--sink", str(path), "--flush-s", "0.02"]
+def recording(broker: LoopbackBroker, sink: Path | str, device_id: str) -> Iterator["subprocess.Popen[str]"]:
+    options = ["--port", str(broker.port), "--tls", "off", "--sink", str(sink), "--flush-s", "0.02"]
     command = [*LSI, "record", "--device", device_id, *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -155,3 +158,40 @@ def test_a_worker_without_a_usable_name_is_refused(
 
 def test_each_sink_has_a_session_of_its_own() -> None:
     assert default_client_id("a.db") == default_client_id("a.db") != default_client_id("b.db")
+
+
+def test_a_sink_that_stands_still_and_a_broker_that_restarts_lose_nothing(
+    mosquitto_path: str, postgres: LocalPostgres, tmp_path: Path
+) -> None:
+    port = free_port()
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,  # where the broker's user may go
+        psycopg.connect(
+            host=str(postgres.folder), user="lsi", dbname="postgres", autocommit=True
+        ) as database,
+        ExitStack() as ended,
+    ):
+        Path(folder).chmod(0o777)
+        keep = f"persistence true\npersistence_location {folder}/\n"
+        stack = ended.enter_context(ExitStack())
+        stack.enter_context(loopback_broker(mosquitto_path, port, keep))
+        device = ended.enter_context(Device(port, tmp_path, "stall1"))
+        broker = LoopbackBroker("127.0.0.1", port, "mosquitto")
+        recorder = ended.enter_context(recording(broker, postgres.url, "stall1"))
+        database.execute("BEGIN; LOCK TABLE lsi_record IN ACCESS EXCLUSIVE MODE")
+        device.record(40)
+        with pytest.raises(subprocess.TimeoutExpired):
+            recorder.wait(STALL_S)
+        stack.close()
+        stack.enter_context(loopback_broker(mosquitto_path, port, keep))
+        database.execute("COMMIT")
+        device.wait_online()
+        device.record(20)
+        sql = KILLED_SQL.replace("kill1", "stall1")
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while database.execute(sql).fetchone() != (60, 60, 0) and time.monotonic() < deadline_s:
+            time.sleep(POLL_S)
+        assert database.execute(sql).fetchone() == (60, 60, 0)
+    sink = open_sink(postgres.url)
+    assert sink.missing("stall1", device.stream, 60) == []
+    sink.close()

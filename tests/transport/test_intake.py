@@ -76,6 +76,24 @@ def test_what_was_not_acknowledged_comes_again_and_what_was_does_not(mosquitto: 
         assert nothing_more(taken)
 
 
+def test_without_an_intake_a_message_is_acknowledged_on_arrival(mosquitto: LoopbackBroker) -> None:
+    reader, writer = Recorder(), Recorder()
+    options: dict[str, Any] = {"subscriptions": ["in/own"], "session": Session(0, 60)}
+    with (
+        linked(mosquitto.port, "in-own", reader, **options) as reading,
+        linked(mosquitto.port, "in-own-w", writer) as link,
+    ):
+        assert (reader.state(), writer.state()) == (LinkState.ONLINE, LinkState.ONLINE)
+        publish_all(link, "in/own", 3)
+        assert [reader.message().payload for _ in range(3)] == [b"0", b"1", b"2"]
+        cut(reading)
+        while reader.state() is not LinkState.ONLINE:
+            pass
+        outcomes: queue.SimpleQueue[object] = queue.SimpleQueue()
+        assert link.send(Message("in/own", b"new"), outcomes.put)
+        assert reader.message().payload == b"new"
+
+
 def test_an_error_while_taking_a_message_leaves_the_link_up(mosquitto: LoopbackBroker) -> None:
     reader, writer, taken = Recorder(), Recorder(), Taken()
 

@@ -14,9 +14,10 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from lab.broker import LoopbackBroker, free_port, loopback_broker
 from tests.transport.far_ends import SUBSCRIBE, ScriptedBroker, well_behaved
 from transport.backoff import Backoff
-from transport.broker import BrokerAddress, LinkState, Message, MessageProperties
+from transport.broker import BrokerAddress, LinkState, Message, MessageProperties, TlsSettings
 from transport.link_events import LinkEvents
 from transport.mqtt import MqttLink
+from transport.protocol import V311, ProtocolChoice
 from transport.renewal import Renewal
 from transport.timing import Timing
 
@@ -50,9 +51,11 @@ def linked(
     client_id: str,
     recorder: Recorder,
     keepalive_s: int = 15,
+    *,
+    tls: TlsSettings | None = None,
     **options: Any,  # noqa: ANN401 - any
 ) -> Iterator[MqttLink]:
-    address = BrokerAddress("127.0.0.1", port, None, keepalive_s)
+    address = BrokerAddress("127.0.0.1", port, tls, keepalive_s)
     options.setdefault("backoff", Backoff(lambda low, _: low / 50))
     link = MqttLink(address, client_id, events=recorder.events, **options)
     link.start()
@@ -109,6 +112,54 @@ def test_a_subscription_that_the_broker_refuses_is_said(caplog: pytest.LogCaptur
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(said) == 1
     assert "refuses a subscription to yours/# (Not authorized). Try: its access rules" in said[0]
+
+
+def test_a_refused_subscription_is_told_once_however_often_the_link_comes_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def answer(packet: bytes) -> bytes:
+        if packet[0] & 0xF0 != SUBSCRIBE:
+            return well_behaved(packet)
+        return bytes([0x90, 4, *packet[2:4], 0, 0x87])
+
+    recorder = Recorder()
+    with (
+        ScriptedBroker(answer) as broker,
+        linked(broker.port, "reader-h", recorder, subscriptions=["yours/#"]) as link,
+    ):
+        for _ in range(3):
+            while recorder.state() is not LinkState.ONLINE:
+                pass
+            link.reconnect("to be told again")
+        while recorder.state() is not LinkState.ONLINE:
+            pass
+    said = [
+        record.getMessage() for record in caplog.records if "refuses a subscription" in record.getMessage()
+    ]
+    assert len(said) == 1
+
+
+def test_a_packet_that_is_too_long_ends_a_connection_of_3_1_1_and_not_the_link(
+    mosquitto: LoopbackBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = ProtocolChoice.__init__
+
+    def old(self: ProtocolChoice) -> None:
+        original(self)
+        self.current = V311
+
+    reader, writer = Recorder(), Recorder()
+    with linked(mosquitto.port, "writer-long", writer) as writing, monkeypatch.context() as patched:
+        assert writer.state() is LinkState.ONLINE
+        patched.setattr(ProtocolChoice, "__init__", old)
+        with linked(mosquitto.port, "reader-long", reader, subscriptions=["long/+"]):
+            assert reader.state() is LinkState.ONLINE
+            writing.publish(Message("long/a", bytes(3_000_000)))
+            while reader.state() is not LinkState.ONLINE:
+                pass
+            writing.publish(Message("long/a", b"short"))
+            assert reader.message().payload == b"short"
+    assert "sent a packet of 3000010 bytes, at most 1048576 are read" in caplog.text
 
 
 def test_a_greeting_that_fails_is_said_and_the_link_goes_on(

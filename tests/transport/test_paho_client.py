@@ -1,19 +1,17 @@
 """Packets as bytes, against the text of MQTT 5 and against what paho writes itself."""
 
-import paho.mqtt.client as paho
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from tests.transport.far_ends import ScriptedBroker
+from tests.transport.test_received_publish import MESSAGES, packet_of
 from transport.broker import BrokerAddress, Message, MessageProperties, Session
 from transport.paho_client import (
     PACKING_ERRORS,
     Plan,
     connect,
     limits_of,
-    message_of,
     new_client,
     packet_bytes,
     publish,
@@ -105,54 +103,9 @@ def test_publish_leaves_them_out_on_3_1_1() -> None:
     assert written(Message("t", b"{}", properties=FULL), V311) == bytes.fromhex("32 07 0001 74 0001 7B7D")
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufeff"), max_size=40)
-PROPERTIES = st.builds(
-    MessageProperties,
-    expires_s=st.none() | st.integers(0, 2**32 - 1),
-    content_type=st.none() | TEXT,
-    user_properties=st.lists(st.tuples(TEXT, TEXT), max_size=4).map(tuple),
-    response_topic=st.none() | TEXT,
-    correlation_data=st.none() | st.binary(max_size=40),
-    is_text=st.booleans(),
-)
-MESSAGES = st.builds(
-    Message,
-    topic=st.sampled_from(["t", "lsi/v1/hall1/attr"]),
-    payload=st.binary(max_size=300),
-    qos=st.sampled_from([0, 1]),
-    retain=st.booleans(),
-    properties=PROPERTIES,
-)
-
-
 @given(MESSAGES)
-def test_what_one_client_writes_another_reads_and_its_length_is_known_beforehand(message: Message) -> None:
-    writer, reader, packets = clients()
-    publish(writer, message)
-    packet = packets.pop()
-    assert packet_bytes(message) == len(packet)
-    got = []
-    reader.on_message = lambda _client, _userdata, received: got.append(message_of(received))
-    body = packet[2:] if packet[1] < 128 else packet[3:]
-    reader._in_packet["command"] = packet[0]
-    reader._in_packet["packet"] = bytearray(body)
-    reader._handle_publish()
-    assert got == [message]
-
-
-def clients() -> tuple[paho.Client, paho.Client, list[bytes]]:
-    """A client whose packets land in a list, and one to read them."""
-    writer, reader = (paho.Client(CallbackAPIVersion.VERSION2, protocol=V5) for _ in range(2))
-    packets: list[bytes] = []
-
-    def keep(_command: int, packet: bytes, *_rest: object) -> int:
-        packets.append(bytes(packet))
-        return 0
-
-    for client in (writer, reader):
-        # Paho asks only whether there is a socket.
-        vars(client).update(_packet_queue=keep, _sock=object(), _sock_close=lambda: None)
-    return writer, reader, packets
+def test_the_length_of_a_packet_is_known_beforehand(message: Message) -> None:
+    assert packet_bytes(message) == len(packet_of(message))
 
 
 @pytest.mark.parametrize(
@@ -165,9 +118,8 @@ def clients() -> tuple[paho.Client, paho.Client, list[bytes]]:
     ],
 )
 def test_what_cannot_be_written_is_one_of_the_errors_that_are_caught(message: Message) -> None:
-    writer, _, _ = clients()
     with pytest.raises(PACKING_ERRORS):
-        publish(writer, message)
+        packet_of(message)
 
 
 def test_a_broker_that_says_nothing_takes_ten_at_once_and_any_length() -> None:
