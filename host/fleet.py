@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from host.gap_watch import Gap, GapState
 from host.subscriber import Content, Received, Rejected
-from host.subscription import Event
+from host.subscription import Event, LinkChanged
 from lsi.events import EventPayload
 from lsi.payload import AttributePayload
 from lsi.status import HealthPayload, InfoPayload
@@ -96,6 +96,7 @@ class Fleet:
         self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
         self.rejected_count = 0
         self.unknown_devices = 0
+        self.link: LinkChanged | None = None
 
     def take(self, event: Event, now_s: float) -> None:
         """Note what a subscription brought."""
@@ -111,6 +112,8 @@ class Fleet:
             if device is not None:
                 rows = event.last - event.first + 1
                 device.missing += rows if event.state is GapState.MISSING else -rows
+        else:
+            self.link = event
 
     def in_order(self) -> list[DeviceState]:
         """All devices by name."""
