@@ -45,7 +45,7 @@ class Card:
     def update(self, device: DeviceState, seen: Seen | None) -> None:
         """Show what is known now; only what changed is sent to the browser."""
         self._link.text = str(device.availability or "not heard of")
-        self._link.props(f"color={_LINK_COLOURS[device.availability]}")
+        self._link.props(f"color={_LINK_COLOURS.get(device.availability, 'grey-6')}")
         answers = dict(device.answers)
         if answers != self._shown:
             self._shown = answers

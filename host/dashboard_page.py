@@ -18,8 +18,8 @@ REFRESH_S: Final = 1.0
 MAX_CARDS: Final = 48
 WARNING: Final = (
     "Switched on, this page opens sealed latents as they come and shows pictures of people. A generator "
-    "makes them: a plausible guess, no evidence, colour and detail invented. They are personal data. Nothing is "
-    "stored. Whoever may open this page may switch them on for themselves."
+    "makes them: a plausible guess, no evidence, colour and detail invented. They are personal data. "
+    "Nothing is stored. Whoever may open this page may switch them on for themselves."
 )
 _GRID: Final = "grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr))"
 _MARKED: Final = "border: 2px dashed #b45309; color: #b45309"
@@ -67,7 +67,7 @@ def _picture_switch(pictures: LivePictures) -> ui.switch:
     """The switch for generated pictures; off on every new page, whatever another page does."""
     page = ui.context.client
     page.on_delete(lambda: pictures.leave(page.id))
-    with ui.card().classes("w-full").style(_MARKED):
+    with ui.card().classes("w-full").style(_MARKED).props('data-testid="picture-switch"'):
         switch = ui.switch("Show generated pictures").props('data-testid="pictures"')
         ui.label(WARNING).classes("text-caption")
     switch.on_value_change(lambda: (pictures.watch if switch.value else pictures.leave)(page.id))
@@ -115,17 +115,17 @@ class _View:
 
 
 class _Rejected:
-    """What was turned away, and why: for who looks for a sensor that does not appear."""
+    """What was turned away and why, for who looks for a sensor that does not appear."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._place = ui.expansion().classes("w-full").props('dense data-testid="rejected"')
+        self._place = ui.expansion("Messages that were turned away").classes("w-full")
+        self._place.props('dense data-testid="rejected"')
         with self._place:
             self._lines = ui.label().classes("text-caption")
             self._lines.style("white-space: pre-line; overflow-wrap: anywhere")
 
     def show(self) -> None:
-        """Show how many, and the last ones."""
-        self._place.text = f"{self._fleet.rejected_count:,} messages rejected"
+        """Show the last ones, if there are any."""
         self._place.visible = self._fleet.rejected_count > 0
         self._lines.text = rejected_lines(self._fleet)

@@ -20,7 +20,8 @@ def summary_of(fleet: Fleet) -> str:
     online = sum(device.availability is Availability.ONLINE for device in fleet.devices.values())
     sent = sum(sum(device.bytes_by_kind.values()) for device in fleet.devices.values())
     more = f", {fleet.unknown_devices} messages of more devices than fit" if fleet.unknown_devices else ""
-    return f"{online} of {len(fleet.devices)} online, {sent:,} bytes received{more}"
+    away = f", {fleet.rejected_count:,} messages rejected" if fleet.rejected_count else ""
+    return f"{online} of {len(fleet.devices)} online, {sent:,} bytes received{away}{more}"
 
 
 def link_trouble(fleet: Fleet) -> str:

@@ -5,7 +5,7 @@ Nobody watches: no latent is opened, none is kept. Opened latents and pictures a
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -86,17 +86,21 @@ class LivePictures:
         return self._seen.get(device_id)
 
     async def run(self) -> None:
-        """Open and decode, in a thread of its own, until cancelled."""
-        loop = asyncio.get_running_loop()
+        """Open and decode what comes, in a thread of its own, until cancelled."""
         with ThreadPoolExecutor(1, "live-pictures") as thread:
             while True:
                 await self._came.wait()
                 self._came.clear()
-                while self._waiting:
-                    device_id = next(iter(self._waiting))
-                    seen = await loop.run_in_executor(thread, self.develop, self._waiting.pop(device_id))
-                    if self._watching:
-                        self._seen[device_id] = seen
+                await self.catch_up(thread)
+
+    async def catch_up(self, thread: Executor) -> None:
+        """Open and decode all that waits."""
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            device_id = next(iter(self._waiting))
+            seen = await loop.run_in_executor(thread, self.develop, self._waiting.pop(device_id))
+            if self._watching:
+                self._seen[device_id] = seen
 
     def develop(self, record: SealedRecord) -> Seen:
         """Open one envelope and decode it, or say why not."""

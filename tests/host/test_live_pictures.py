@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,15 +57,10 @@ def work(pictures: LivePictures, *steps: Callable[[], object]) -> None:
     """Take the steps, with time between them to open and decode all that waits."""
 
     async def alongside() -> None:
-        running = asyncio.create_task(pictures.run())
-        for step in steps:
-            step()
-            while pictures._waiting:
-                await asyncio.sleep(0.001)
-            await asyncio.get_running_loop().run_in_executor(None, lambda: None)
-            await asyncio.sleep(0.02)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        with ThreadPoolExecutor(1) as thread:
+            for step in steps:
+                step()
+                await pictures.catch_up(thread)
 
     asyncio.run(alongside())
 
@@ -84,9 +80,29 @@ def test_who_watches_sees_the_newest_latent(pictures: LivePictures) -> None:
     assert [len(each.values) for each in OPENED] == [2, 2]
 
 
+def test_it_goes_on_by_itself(pictures: LivePictures) -> None:
+    async def until_seen(seq: int) -> None:
+        pictures.take(latent(seq))
+        while f"seq={seq}" not in str(pictures.of(PAGE, leaving.DEVICE)):  # noqa: ASYNC110 - as a page does
+            await asyncio.sleep(0.001)
+
+    async def alongside() -> None:
+        running = asyncio.create_task(pictures.run())
+        async with asyncio.timeout(20):
+            await until_seen(3)
+            await until_seen(4)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    pictures.watch(PAGE)
+    asyncio.run(alongside())
+
+
 def test_one_that_came_while_there_was_no_time_is_passed_over(pictures: LivePictures) -> None:
     pictures.watch(PAGE)
-    work(pictures, lambda: [pictures.take(latent(seq)) for seq in (3, 4, 5)])
+    for seq in (3, 4):
+        pictures.take(latent(seq))
+    work(pictures, lambda: pictures.take(latent(5)))
     assert [each.header.seq for each in OPENED] == [5]
 
 
