@@ -25,6 +25,9 @@ VIEWPORT: Final = "width=device-width, initial-scale=1, minimum-scale=1"
 """A phone that may zoom out does so for good over anything that is too wide for a moment."""
 
 OUR_NAMES: Final = ("127.0.0.1", "localhost")
+RECONNECT_S: Final = 15.0
+"""A page that was cut off for no longer goes on as it was; a longer time keeps pages that were closed."""
+
 MESSAGES_KEPT: Final = 1_000
 """What a page that was cut off for a moment may ask for again; none where pictures could be among it."""
 
@@ -98,6 +101,7 @@ def serve(address: BrokerAddress, site: Site) -> None:
         reload=False,
         show_welcome_message=False,
         dark=None,
+        reconnect_timeout=RECONNECT_S,
         message_history_length=MESSAGES_KEPT if pictures is None else 0,
     )
     if beside.failure is not None:

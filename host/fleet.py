@@ -3,6 +3,8 @@
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from host.gap_watch import Gap, GapState
@@ -128,4 +130,10 @@ class Fleet:
 
 def answers_of(payload: AttributePayload) -> Answers:
     """Presence, called ``face``, and the attributes."""
-    return {"face": payload.face, **payload.attributes}
+    return _shared((("face", payload.face), *payload.attributes.items()))
+
+
+@lru_cache(maxsize=4096)
+def _shared(answers: tuple[tuple[str, bool | None], ...]) -> Answers:
+    """One mapping for equal answers: a fleet says the same few over and over, and histories keep them all."""
+    return MappingProxyType(dict(answers))

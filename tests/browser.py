@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -42,14 +42,14 @@ class Browser:
         self.driver = driver
 
     @contextmanager
-    def visit(self, url: str, metrics: dict[str, object] | None = None) -> Iterator[None]:
+    def visit(self, url: str, metrics: Mapping[str, object] | None = None) -> Iterator[None]:
         """Open ``url``; on a screen of ``metrics``, if not on that of a desk. Visits may be nested."""
         before = self.driver.current_window_handle
         self.driver.switch_to.new_window("tab")
         self.logged("browser")
         self.logged("performance")
         if metrics is not None:
-            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", dict(metrics))
         self.driver.get(url)
         try:
             yield
@@ -67,7 +67,7 @@ class Browser:
 
     def asked(self, script: str, *arguments: object) -> Any:  # noqa: ANN401 - any JSON
         """What JavaScript on the page returns."""
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call] # has no types
+        return self.driver.execute_script(script, *arguments)
 
     def text(self, name: str) -> str:
         """What elements with this ``data-testid`` show; empty without any."""
@@ -121,6 +121,15 @@ def page_of(
 
     ``cwd``, where its output goes, and more variables of its environment may be given.
     """
+    with process_of(*words, cwd=cwd, log=log, **environment) as (url, _):
+        yield url
+
+
+@contextmanager
+def process_of(
+    *words: str, cwd: Path | None = None, log: IO[bytes] | None = None, **environment: str
+) -> Iterator[tuple[str, int]]:
+    """As :func:`page_of`, with the id of the process."""
     port = free_port()
     # NiceGUI takes a process that was started by a test for a test of its own.
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
@@ -129,7 +138,7 @@ def page_of(
         url = f"http://127.0.0.1:{port}/"
         try:
             until(lambda: process.poll() is not None or status_of(url))
-            yield url
+            yield url, process.pid
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(TIMEOUT_S) in {0, 130}

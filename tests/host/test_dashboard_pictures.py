@@ -1,7 +1,6 @@
 """Generated pictures on the page: none by default, none without a key, and gone when switched off."""
 
 import base64
-import datetime as dt
 import io
 import re
 import time
@@ -15,11 +14,12 @@ from PIL import Image
 from host.decoder.generated_picture import BANNER_PX, SMALLEST_PX
 from host.decoder.generator_file import save_generator
 from lab.broker import LoopbackBroker
-from lsi.host_keys import HostSecretKey, write_host_key
 from tests.browser import Browser, page_of, until
 from tests.export.latent_small import small_latent_checkpoint
 from tests.host.decoder.small_generator import small_generator
+from tests.host.fleet_writer import fleet_writer
 from tests.latent_device import LatentDevice, latent_bundle, latent_device
+from tests.sealed import envelope
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +59,7 @@ def decoded(source: str) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]
     kind, _, data = source.partition(",")
     assert kind == "data:image/png;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
-        return np.asarray(image), {name: str(value) for name, value in image.info.items()}
+        return np.asarray(image), {str(name): str(value) for name, value in image.info.items()}
 
 
 def sealed_latents(browser: Browser) -> int:
@@ -90,6 +90,13 @@ def test_a_picture_is_there_only_while_its_switch_is_on(
             shown = sources(browser)[0]
             assert_marked(shown)
             assert "Made by a generator, no evidence" in browser.text("card-hall1")
+            with fleet_writer(fresh_mosquitto.port) as writer:
+                writer.send("hall1/latent", envelope())
+            until(lambda: "A latent is sealed to key" in browser.text("no-picture"))
+            assert sources(browser) == []
+            assert device.run(scans=30) == 0
+            until(lambda: sources(browser))
+
             with browser.visit(url):  # each page has a switch of its own
                 until(lambda: browser.text("card-hall1"))
                 assert sources(browser) == []
@@ -113,20 +120,3 @@ def assert_marked(source: str) -> None:
     assert (banner == (255, 214, 0)).all(axis=1).mean() > 0.5
     assert "not evidence" in fields["Description"]
     assert "9 masks, latent-9 0.1.0" in fields["Source"]
-
-
-def test_a_key_that_opens_nothing_says_so_and_shows_nothing(
-    generator: Path,
-    device: LatentDevice,
-    fresh_mosquitto: LoopbackBroker,
-    browser: Browser,
-    tmp_path: Path,
-) -> None:
-    stranger, _ = write_host_key(HostSecretKey.generate(dt.date(2026, 1, 1)), tmp_path / "stranger")
-    command = words(replace(device, host_key=stranger), fresh_mosquitto, generator)
-    with page_of(*command) as url, browser.visit(url):
-        until(lambda: browser.text("summary"))
-        browser.named("pictures").click()
-        assert device.run(scans=30) == 0
-        until(lambda: "A latent is sealed to key" in browser.text("no-picture"))
-        assert sources(browser) == []
