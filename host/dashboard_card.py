@@ -34,6 +34,7 @@ class Card:
                 self._link = ui.badge()
             self._answers = ui.row().classes("gap-1")
             self._picture = ui.column().classes("gap-1")
+            self._picture.visible = False
             self._facts = _small("text-grey-8")
             self._bundle = _small("text-grey-8").props('data-testid="bundle"')
             self._problems = _small("text-negative")
@@ -53,6 +54,7 @@ class Card:
         if seen is not self._seen:
             self._seen = seen
             self._picture.clear()
+            self._picture.visible = seen is not None
             with self._picture:
                 _show(seen)
         self._facts.text = facts_of(device, time.time())

@@ -52,8 +52,8 @@ def build_page(
         wanted = (search.value or "").strip().lower()
         hidden = view.show(wanted, only_troubled=troubled.value)
         summary.text = summary_of(fleet)
-        trouble.text = link_trouble(fleet)
-        note.text = f"{hidden} more; narrow the search." if hidden else ""
+        _say(trouble, link_trouble(fleet))
+        _say(note, f"{hidden} more; narrow the search." if hidden else "")
         rejected.show()
 
     for control in (search, troubled, switch):
@@ -61,6 +61,11 @@ def build_page(
             control.on_value_change(refresh)
     ui.timer(REFRESH_S, refresh)
     refresh()
+
+
+def _say(place: ui.label, text: str) -> None:
+    """Show ``text``; without any the label takes no room."""
+    place.text, place.visible = text, bool(text)
 
 
 def _picture_switch(pictures: LivePictures) -> ui.switch:
