@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -103,10 +104,14 @@ def _shown_ms(browser: Browser, port: int) -> list[float]:
         for seq in range(FLIPS):
             writer_ms = time.time() * MS_PER_S
             writer.answer("d00000", is_smiling=seq % 2 == 1, seq=seq + 2)
-            until(lambda wanted=seq + 1: len(browser.asked("return window.flips")) >= wanted)
+            until(partial(_has_flipped, browser, seq + 1))
             found.append(browser.asked("return window.flips")[-1] - writer_ms)
             time.sleep(0.1 + 0.037 * seq)  # not in step with the page
     return found
+
+
+def _has_flipped(browser: Browser, times: int) -> bool:
+    return len(browser.asked("return window.flips")) >= times
 
 
 @contextmanager

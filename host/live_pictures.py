@@ -60,6 +60,11 @@ class LivePictures:
         self._seen: dict[str, Seen] = {}
         self._came = asyncio.Event()
 
+    @property
+    def watched(self) -> bool:
+        """Whether any page looks."""
+        return bool(self._watching)
+
     def watch(self, page: str) -> None:
         """From now on the page called ``page`` looks: what comes is opened."""
         self._watching.add(page)
@@ -106,7 +111,7 @@ class LivePictures:
         """Open one envelope and decode it, or say why not."""
         header = record.header
         try:
-            opened = self._opener.open(record.sealed, record.device_id)
+            opened = self._opener.open(record.sealed)
             if header.bundle not in self._bundles:
                 found = f"A latent was made by bundle {header.bundle}, which was not given."
                 raise SealError(found, hint="--bundle FILE, the one that the device runs.")
