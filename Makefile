@@ -59,9 +59,9 @@ debian-packages: # mosquitto and minisign, for the tests that ask the real ones
 test: $(VENV)/.dev $(OLD)/.done debian-packages lint ## lint, then every test
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
-test-full: ## as test, and Chromium is installed first: without it the tests of pages are skipped
+test-full: test ## also what needs Chromium, which is installed first
 	@tools/install_debian_packages.sh chromium chromium-driver
-	@$(MAKE) test
+	@$(BIN)/python -m pytest -m browser -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 guest: $(VENV)/.dev ## real hidapi, gpiod and rpi-lgpio over a kernel of their own (QEMU; minutes, downloads 210 MB once)
 	@tools/guest_suite.sh $(abspath $(BIN)/python)

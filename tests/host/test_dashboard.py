@@ -1,11 +1,7 @@
 """The page in headless Chromium, with real clicks; and what it refuses."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +10,7 @@ from lsi.problems import Problem
 from lsi.rollback import ROLLBACK_TEXT, RollbackReason
 from lsi.status import RollbackTold, SlotsTold
 from lsi.update_state import UpdateState
-from tests.browser import PHONE, TIMEOUT_S, WIDER, Browser, page_of, status_of, until
+from tests.browser import PHONE, WIDER, Browser, page_of, status_of, until
 from tests.host.devices import health
 from tests.host.fleet_writer import STREAM, FleetWriter, fleet_writer
 from tests.host.hostile_page import MARKUP
@@ -227,14 +223,3 @@ def test_a_request_under_a_foreign_name_is_refused(page_url: str) -> None:
     assert status_of(page_url, "evil.example") == 400
     port = page_url.rstrip("/").rpartition(":")[2]
     assert status_of(page_url, f"localhost:{port}") == 200
-
-
-def test_certificates_that_cannot_be_used_end_the_program_with_the_reason(tmp_path: Path) -> None:
-    words = ["dashboard", "--ca-file", str(tmp_path / "no.pem"), "--web-port", str(free_port())]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "host.cli", *words],
-        env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 3
-    assert "TLS files cannot be used" in ended.stderr

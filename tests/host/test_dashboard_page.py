@@ -1,8 +1,12 @@
 """One visitor's page as the server holds it: no browser needed."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from nicegui import Client, core, ui
@@ -13,6 +17,8 @@ from host.dashboard_page import MAX_CARDS, WARNING, build_page
 from host.fleet import DeviceState, Fleet
 from host.live_pictures import LivePicture, LivePictures
 from host.opener import Opener
+from lab.broker import free_port
+from lsi.errors import AppConfigError
 from tests import leaving
 from tests.host.hostile_page import hostile_fleet
 from tests.sealed import DEVICE_KEY, HOST
@@ -127,3 +133,14 @@ def test_a_thousand_devices_fill_the_page_once() -> None:
             assert f"{1_000 - MAX_CARDS} more; narrow the search." in texts
 
     on_a_loop(check)
+
+
+def test_certificates_that_cannot_be_used_end_the_program_with_the_reason(tmp_path: Path) -> None:
+    words = ["dashboard", "--ca-file", str(tmp_path / "no.pem"), "--web-port", str(free_port())]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "host.cli", *words],
+        env=environment, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert ended.returncode == AppConfigError.exit_code
+    assert "TLS files cannot be used" in ended.stderr
