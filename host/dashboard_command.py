@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
@@ -75,7 +76,7 @@ def serve(address: BrokerAddress, site: Site) -> None:
     """Serve the page on loopback until interrupted.
 
     Raises:
-        AppConfigError: NiceGUI is not installed, or certificates that cannot be used.
+        AppConfigError: NiceGUI is not installed, the port is taken, or certificates that cannot be used.
     """
     try:
         from nicegui import app, ui  # noqa: PLC0415 - in an extra
@@ -85,6 +86,7 @@ def serve(address: BrokerAddress, site: Site) -> None:
     except ImportError as cause:
         found = "The dashboard needs NiceGUI."
         raise AppConfigError(found, hint="pip install 'lsi-host[dashboard]'.") from cause
+    _check_free(site.port)
     fleet, pictures = Fleet(), site.pictures
     beside = _Beside(app.shutdown)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*OUR_NAMES, *site.names])
@@ -106,6 +108,16 @@ def serve(address: BrokerAddress, site: Site) -> None:
     )
     if beside.failure is not None:
         raise beside.failure
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as cause:
+            found = f"Port {port} of this machine cannot be listened on ({cause.strerror})."
+            raise AppConfigError(found, hint="--web-port, and one that is free.") from cause
 
 
 async def _read(address: BrokerAddress, fleet: Fleet, pictures: LivePictures | None) -> None:

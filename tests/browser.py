@@ -1,9 +1,12 @@
 """Pages in headless Chromium, with real clicks; and the processes that serve them."""
 
+import contextlib
 import http.client
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,8 +20,6 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-
-from lab.broker import free_port
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = (
@@ -130,7 +131,7 @@ def process_of(
     *words: str, cwd: Path | None = None, log: IO[bytes] | None = None, **environment: str
 ) -> Iterator[tuple[str, int]]:
     """As :func:`page_of`, with the id of the process."""
-    port = free_port()
+    port = web_port()
     # NiceGUI takes a process that was started by a test for a test of its own.
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     command = [sys.executable, *words, "--web-port", str(port)]
@@ -142,6 +143,15 @@ def process_of(
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(TIMEOUT_S) in {0, 130}
+
+
+def web_port() -> int:
+    """A free port below those that Linux gives to outgoing connections: nobody takes it meanwhile by chance."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))  # noqa: S311 - no secret
+            port: int = probe.getsockname()[1]
+            return port
 
 
 def status_of(url: str, host: str = "127.0.0.1") -> int:

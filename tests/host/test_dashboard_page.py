@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,13 +14,14 @@ from nicegui import Client, core, ui
 from nicegui.element import Element
 from nicegui.page import page
 
+from host.cli import main
 from host.dashboard_page import MAX_CARDS, WARNING, build_page
 from host.fleet import DeviceState, Fleet
 from host.live_pictures import LivePicture, LivePictures
 from host.opener import Opener
-from lab.broker import free_port
 from lsi.errors import AppConfigError
 from tests import leaving
+from tests.browser import web_port
 from tests.host.hostile_page import hostile_fleet
 from tests.sealed import DEVICE_KEY, HOST
 
@@ -136,7 +138,7 @@ def test_a_thousand_devices_fill_the_page_once() -> None:
 
 
 def test_certificates_that_cannot_be_used_end_the_program_with_the_reason(tmp_path: Path) -> None:
-    words = ["dashboard", "--ca-file", str(tmp_path / "no.pem"), "--web-port", str(free_port())]
+    words = ["dashboard", "--ca-file", str(tmp_path / "no.pem"), "--web-port", str(web_port())]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     ended = subprocess.run(
         [sys.executable, "-m", "host.cli", *words],
@@ -144,3 +146,12 @@ def test_certificates_that_cannot_be_used_end_the_program_with_the_reason(tmp_pa
     )  # fmt: skip
     assert ended.returncode == AppConfigError.exit_code
     assert "TLS files cannot be used" in ended.stderr
+
+
+def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["dashboard", "--tls", "off", "--web-port", port]) == AppConfigError.exit_code
+    assert f"Port {port} of this machine cannot be listened on" in capsys.readouterr().err
