@@ -131,7 +131,7 @@ def process_of(
     *words: str, cwd: Path | None = None, log: IO[bytes] | None = None, **environment: str
 ) -> Iterator[tuple[str, int]]:
     """As :func:`page_of`, with the id of the process."""
-    port = web_port()
+    port = steady_port()
     # NiceGUI takes a process that was started by a test for a test of its own.
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     command = [sys.executable, *words, "--web-port", str(port)]
@@ -145,8 +145,8 @@ def process_of(
             assert process.wait(TIMEOUT_S) in {0, 130}
 
 
-def web_port() -> int:
-    """A free port below those that Linux gives to outgoing connections: nobody takes it meanwhile by chance."""
+def steady_port() -> int:
+    """A free port below those of outgoing connections: nobody takes it by chance before it is used."""
     while True:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))  # noqa: S311 - no secret

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from lab.broker import LoopbackBroker, free_port, loopback_broker
+from lab.broker import LoopbackBroker, loopback_broker
 from lsi.problems import Problem
 from lsi.rollback import ROLLBACK_TEXT, RollbackReason
 from lsi.status import RollbackTold, SlotsTold
 from lsi.update_state import UpdateState
-from tests.browser import PHONE, WIDER, Browser, page_of, status_of, until
+from tests.browser import PHONE, WIDER, Browser, page_of, status_of, steady_port, until
 from tests.host.devices import health
 from tests.host.fleet_writer import STREAM, FleetWriter, fleet_writer
 from tests.host.hostile_page import MARKUP
@@ -203,7 +203,7 @@ def test_markup_behind_the_border_is_text_too(browser: Browser) -> None:
 
 
 def test_a_broker_that_goes_and_comes_back_is_told_of(mosquitto_path: str, browser: Browser) -> None:
-    port = free_port()
+    port = steady_port()
     words = ["-m", "host.cli", "dashboard", "--port", str(port), "--tls", "off"]
     with page_of(*words) as url, browser.visit(url):
         until(lambda: "broker" in browser.text("broker"))

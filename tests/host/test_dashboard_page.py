@@ -21,7 +21,7 @@ from host.live_pictures import LivePicture, LivePictures
 from host.opener import Opener
 from lsi.errors import AppConfigError
 from tests import leaving
-from tests.browser import web_port
+from tests.browser import steady_port
 from tests.host.hostile_page import hostile_fleet
 from tests.sealed import DEVICE_KEY, HOST
 
@@ -138,7 +138,7 @@ def test_a_thousand_devices_fill_the_page_once() -> None:
 
 
 def test_certificates_that_cannot_be_used_end_the_program_with_the_reason(tmp_path: Path) -> None:
-    words = ["dashboard", "--ca-file", str(tmp_path / "no.pem"), "--web-port", str(web_port())]
+    words = ["dashboard", "--ca-file", str(tmp_path / "no.pem"), "--web-port", str(steady_port())]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     ended = subprocess.run(
         [sys.executable, "-m", "host.cli", *words],
