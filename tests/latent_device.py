@@ -32,7 +32,7 @@ class LatentDevice:
 
     def widen(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let it send latents, as root would."""
-        monkeypatch.setattr("edge_app.policy_command.os.geteuid", lambda: 0)
+        monkeypatch.setattr("edge_app.cli_commands.policy_command.os.geteuid", lambda: 0)
         assert cli.main(["policy", "--widen", "--config", str(self.config)]) == 0
 
 
