@@ -59,8 +59,9 @@ debian-packages: # mosquitto and minisign, for the tests that ask the real ones
 test: $(VENV)/.dev $(OLD)/.done debian-packages lint ## lint, then every test
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
-test-full: test ## also what needs Chromium (apt install chromium chromium-driver)
-	@$(BIN)/python -m pytest -m browser
+test-full: test ## also what needs Chromium, which is installed first
+	@tools/install_debian_packages.sh chromium chromium-driver
+	@$(BIN)/python -m pytest -m browser -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 guest: $(VENV)/.dev ## real hidapi, gpiod and rpi-lgpio over a kernel of their own (QEMU; minutes, downloads 210 MB once)
 	@tools/guest_suite.sh $(abspath $(BIN)/python)

@@ -25,7 +25,7 @@ def history_options(history: Sequence[Moment]) -> dict[str, Any]:
     return {
         "animation": False,
         "grid": {"left": 8, "right": 12, "top": 8, "bottom": 24, "containLabel": True},
-        "xAxis": {"type": "time"},
+        "xAxis": {"type": "time", "axisLabel": {"hideOverlap": True}},
         "yAxis": {
             "type": "value",
             "min": 0,

@@ -1,173 +1,136 @@
-"""The page of ``lsi dashboard``: a card for each device, with search, history and what left it in bytes.
+"""The page of ``lsi dashboard``: a card for each device, with search, filter and what was turned away.
 
-Texts of devices are set as text, never as markup. There is no element for a picture here.
+Texts of devices are set as text, never as markup.
 """
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from nicegui import ui
 
-from host.dashboard_history import history_options
+from host.dashboard_card import Card
+from host.dashboard_words import link_trouble, needs_attention, rejected_lines, summary_of
 from host.fleet import DeviceState, Fleet
-from host.listen_line import WORDS
-from lsi.problems import ADVICE
-from lsi.topics import Availability
+from host.live_pictures import LivePictures
 
 REFRESH_S: Final = 1.0
 MAX_CARDS: Final = 48
-STALE_S: Final = 150.0
-_COLOURS: Final = {True: "positive", False: "grey-6", None: "warning"}
-_LINK_COLOURS: Final = {Availability.ONLINE: "positive", Availability.OFFLINE: "negative", None: "grey-6"}
+WARNING: Final = (
+    "Switched on, this page opens sealed latents as they come and shows pictures of people. A generator "
+    "makes them: a plausible guess, no evidence, colour and detail invented. They are personal data. "
+    "Nothing is stored. Whoever may open this page may switch them on for themselves."
+)
 _GRID: Final = "grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr))"
+_MARKED: Final = "border: 2px dashed #b45309; color: #b45309"
 
 
-def build_page(fleet: Fleet, panel: Callable[[], None] | None = None) -> None:
-    """Lay out one visitor's page; ``panel`` puts something above the cards."""
+def build_page(
+    fleet: Fleet, panel: Callable[[], None] | None = None, pictures: LivePictures | None = None
+) -> None:
+    """Lay out one visitor's page; ``panel`` puts something above the cards.
+
+    Without ``pictures`` nothing on it can show one.
+    """
     ui.page_title("lsi sensors")
     with ui.header().classes("items-center q-py-sm"):
         ui.label("lsi sensors").classes("text-h6")
         summary = ui.label().classes("text-caption")
         summary.props('data-testid="summary"')
+    trouble = ui.label().classes("text-negative text-weight-bold").props('data-testid="broker"')
     if panel is not None:
         panel()
-    search = (
-        ui.input("Find a sensor").props('clearable dense outlined data-testid="search"').classes("w-full")
-    )
+    switch = None if pictures is None else _picture_switch(pictures)
+    search = ui.input("Find a sensor").classes("w-full")
+    search.props('clearable dense outlined data-testid="search"')
+    troubled = ui.switch("Only what needs attention").props('data-testid="troubled"')
     note = ui.label().classes("text-caption text-grey")
-    grid = ui.element("div").classes("w-full grid gap-4").style(_GRID)
-    view = _View(fleet, grid)
+    view = _View(fleet, pictures)
+    rejected = _Rejected(fleet)
 
     def refresh() -> None:
         wanted = (search.value or "").strip().lower()
-        hidden = view.show(wanted)
-        summary.text = _summary(fleet)
-        note.text = f"{hidden} more; narrow the search." if hidden else ""
+        hidden = view.show(wanted, only_troubled=troubled.value)
+        summary.text = summary_of(fleet)
+        _say(trouble, link_trouble(fleet))
+        _say(note, f"{hidden} more; narrow the search." if hidden else "")
+        rejected.show()
 
-    search.on_value_change(refresh)
+    for control in (search, troubled, switch):
+        if control is not None:
+            control.on_value_change(refresh)
     ui.timer(REFRESH_S, refresh)
     refresh()
+
+
+def _say(place: ui.label, text: str) -> None:
+    """Show ``text``; without any the label takes no room."""
+    place.text, place.visible = text, bool(text)
+
+
+def _picture_switch(pictures: LivePictures) -> ui.switch:
+    """The switch for generated pictures; off on every new page, whatever another page does."""
+    page = ui.context.client
+    page.on_delete(lambda: pictures.leave(page.id))
+    with ui.card().classes("w-full").style(_MARKED).props('data-testid="picture-switch"'):
+        switch = ui.switch("Show generated pictures").props('data-testid="pictures"')
+        ui.label(WARNING).classes("text-caption")
+    switch.on_value_change(lambda: (pictures.watch if switch.value else pictures.leave)(page.id))
+    return switch
 
 
 class _View:
     """The cards that one visitor sees."""
 
-    def __init__(self, fleet: Fleet, grid: ui.element) -> None:
+    def __init__(self, fleet: Fleet, pictures: LivePictures | None) -> None:
         self._fleet = fleet
-        self._grid = grid
-        self._cards: dict[str, _Card] = {}
+        self._pictures = pictures
+        self._page = ui.context.client.id
+        self._grid = ui.element("div").classes("w-full grid gap-4").style(_GRID)
+        self._cards: dict[str, Card] = {}
 
-    def show(self, wanted: str) -> int:
+    def show(self, wanted: str, *, only_troubled: bool) -> int:
         """Show devices whose name holds ``wanted``; returns how many had no room."""
-        found = [device for device in self._fleet.in_order() if wanted in device.device_id]
+        now_s = time.time()
+        found = [
+            device
+            for device in self._fleet.in_order()
+            if wanted in device.device_id and not (only_troubled and not needs_attention(device, now_s))
+        ]
         shown = found[:MAX_CARDS]
-        if [device.device_id for device in shown] != list(self._cards):
-            self._grid.clear()
-            with self._grid:
-                self._cards = {device.device_id: _Card(device) for device in shown}
+        self._arrange(shown)
         for device in shown:
-            self._cards[device.device_id].update(device)
+            seen = None if self._pictures is None else self._pictures.of(self._page, device.device_id)
+            self._cards[device.device_id].update(device, seen)
         return len(found) - len(shown)
 
-
-class _Card:
-    """One device."""
-
-    def __init__(self, device: DeviceState) -> None:
-        self._history: ui.echart | None = None
-        card = ui.card().classes("w-full").style("min-width: 0")  # narrower than its longest word, if it must
-        with card.props(f'data-testid="card-{device.device_id}"'):
-            with ui.row().classes("w-full items-center justify-between no-wrap"):
-                name = ui.label(device.device_id).style("min-width: 0")
-                name.classes("text-subtitle1 text-weight-bold ellipsis")
-                self._link = ui.badge()
-            self._answers = ui.row().classes("gap-1")
-            self._facts = ui.label().classes("text-caption text-grey-8").style("white-space: pre-line")
-            self._problems = ui.label().classes("text-caption text-negative").style("white-space: pre-line")
-            with ui.expansion("What left the device").classes("w-full").props("dense"):
-                self._left = ui.label().style("white-space: pre; font: 0.75rem monospace")
-            self._place = ui.expansion("History", on_value_change=lambda: self._plot(device))
-            self._place.classes("w-full").props("dense")
-        self._shown: dict[str, bool | None] = {}
-
-    def update(self, device: DeviceState) -> None:
-        """Show what is known now; only what changed is sent to the browser."""
-        self._link.text = str(device.availability or "not heard of")
-        self._link.props(f"color={_LINK_COLOURS[device.availability]}")
-        answers = dict(device.answers)
-        if answers != self._shown:
-            self._shown = answers
-            self._answers.clear()
-            with self._answers:
-                for name, answer in answers.items():
-                    ui.badge(f"{name} {WORDS[answer]}", color=_COLOURS[answer])
-        self._facts.text = _facts(device)
-        self._problems.text = _problems(device)
-        self._left.text = _left(device)
-        if self._history is not None:
-            self._plot(device)
-
-    def _plot(self, device: DeviceState) -> None:
-        if not self._place.value:
+    def _arrange(self, shown: list[DeviceState]) -> None:
+        """One card for each, in order. A card that stays keeps what its reader opened in it."""
+        names = [device.device_id for device in shown]
+        if names == list(self._cards):
             return
-        options = history_options(list(device.history))
-        if self._history is None:
-            with self._place:
-                self._history = ui.echart(options).classes("w-full h-64").props('data-testid="history"')
-        else:
-            _replace(self._history.options, options)
-            self._history.update()
+        for name in self._cards.keys() - set(names):
+            self._cards.pop(name).element.delete()
+        with self._grid:
+            cards = {device.device_id: self._cards.get(device.device_id) or Card(device) for device in shown}
+        self._cards = cards
+        for place, card in enumerate(cards.values()):
+            if self._grid.default_slot.children[place] is not card.element:
+                card.element.move(self._grid, place)
 
 
-def _replace(options: dict[str, Any], new: dict[str, Any]) -> None:
-    options.clear()
-    options.update(new)
+class _Rejected:
+    """What was turned away and why, for who looks for a sensor that does not appear."""
 
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._place = ui.expansion("Messages that were turned away").classes("w-full")
+        self._place.props('dense data-testid="rejected"')
+        with self._place:
+            self._lines = ui.label().classes("text-caption")
+            self._lines.style("white-space: pre-line; overflow-wrap: anywhere")
 
-def _summary(fleet: Fleet) -> str:
-    online = sum(device.availability is Availability.ONLINE for device in fleet.devices.values())
-    sent = sum(sum(device.bytes_by_kind.values()) for device in fleet.devices.values())
-    rejected = f", {fleet.rejected_count} messages rejected" if fleet.rejected_count else ""
-    return f"{online} of {len(fleet.devices)} online, {sent:,} bytes received{rejected}"
-
-
-def _facts(device: DeviceState) -> str:
-    lines = []
-    if (info := device.info) is not None:
-        lines.append(f"{info.board}{' (simulated)' if info.simulated else ''}, {info.mode}, {info.d} masks")
-        lines.append(f"bundle {info.bundle_name} {info.bundle_version}{_staged(device)}")
-    if device.backlog is not None:
-        lines.append(f"{device.backlog} records wait on the device, {device.missing} missing here")
-    if (visit := device.visit) is not None:
-        lasted = "" if visit.duration_s is None else f" after {visit.duration_s} s"
-        lines.append(f"visit {visit.phase}{lasted}, {visit.ts[11:19]} UTC")
-    lines.append(_age(device))
-    return "\n".join(lines)
-
-
-def _staged(device: DeviceState) -> str:
-    update = device.update
-    if update is None or update.installed == update.latest:
-        return ""
-    return f", {update.latest} {'is being installed' if update.in_progress else 'is staged'}"
-
-
-def _age(device: DeviceState) -> str:
-    if not device.heard_s:
-        return "heard nothing since this page's program started"
-    age_s = time.time() - device.heard_s
-    return f"heard {age_s:.0f} s ago{': what is shown may be old' if age_s > STALE_S else ''}"
-
-
-def _problems(device: DeviceState) -> str:
-    if device.health is None:
-        return ""
-    return "\n".join(f"{problem}: {ADVICE[problem]}" for problem in sorted(device.health.problems))
-
-
-def _left(device: DeviceState) -> str:
-    rows = [
-        (str(kind), device.messages_by_kind[kind], size) for kind, size in device.bytes_by_kind.most_common()
-    ]
-    return "\n".join(f"{kind:13}{count:7,} messages {size:10,} bytes" for kind, count, size in rows)
+    def show(self) -> None:
+        """Show the last ones, if there are any."""
+        self._place.visible = self._fleet.rejected_count > 0
+        self._lines.text = rejected_lines(self._fleet)

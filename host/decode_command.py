@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from lsi.bundle import open_bundle
+from host.latent_manifest import latent_manifest
 from lsi.errors import ConfigError
-from lsi.latent import LatentForm
 from lsi.whole_file import whole_file
 
 HELP: Final = "make pictures of latents with their generator; every picture is marked as generated"
@@ -47,10 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as cause:
         found = "Decoding needs PyTorch, which is not installed."
         raise ConfigError(found, hint="pip install 'lsi-host[train]'.") from cause
-    from host.decoder.generated_picture import contact_sheet, marked_png  # noqa: PLC0415 - needs Pillow
+    from host.decoder.generated_picture import contact_sheet, maker_of, marked_png  # noqa: PLC0415 - needs Pillow
     from host.decoder.latent_file import load_latents  # noqa: PLC0415 - same
 
-    batch = load_latents(arguments.latents, None if arguments.bundle is None else _space(arguments.bundle))
+    bundle = None if arguments.bundle is None else latent_manifest(arguments.bundle)
+    maker = "" if bundle is None else maker_of(bundle)
+    batch = load_latents(arguments.latents, None if bundle is None else bundle.latent)
     decoder = open_decoder(arguments.generator)
     offsets = batch.for_space(decoder.space)[: arguments.first]
     _check_free(arguments, len(offsets))
@@ -58,22 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = arguments.latents.name
     if arguments.sheet:
-        _write(arguments.output / "sheet.png", contact_sheet(pictures, decoder.space, name))
+        _write(arguments.output / "sheet.png", contact_sheet(pictures, decoder.space, name, maker))
     else:
         for index, picture in enumerate(pictures):
-            content = marked_png(picture, decoder.space, f"{name}, row {index}")
+            content = marked_png(picture, decoder.space, f"{name}, row {index}", maker)
             _write(arguments.output / _name(index), content)
     count = f"{len(pictures)} pictures of {decoder.size_px} px in {arguments.output}"
     print(f"{count}; made by a generator, no evidence")
     return 0
-
-
-def _space(path: Path) -> LatentForm:
-    """The latent space of a bundle's offsets; its signature was the device's business."""
-    latent = open_bundle(path).manifest.latent
-    if latent is None:
-        raise ConfigError(f"{path} is no latent bundle.", hint="the bundle that the device ran.")
-    return latent
 
 
 def _name(index: int) -> str:

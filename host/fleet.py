@@ -3,11 +3,13 @@
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from host.gap_watch import Gap, GapState
 from host.subscriber import Content, Received, Rejected
-from host.subscription import Event
+from host.subscription import Event, LinkChanged
 from lsi.events import EventPayload
 from lsi.payload import AttributePayload
 from lsi.status import HealthPayload, InfoPayload
@@ -96,6 +98,7 @@ class Fleet:
         self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
         self.rejected_count = 0
         self.unknown_devices = 0
+        self.link: LinkChanged | None = None
 
     def take(self, event: Event, now_s: float) -> None:
         """Note what a subscription brought."""
@@ -111,6 +114,8 @@ class Fleet:
             if device is not None:
                 rows = event.last - event.first + 1
                 device.missing += rows if event.state is GapState.MISSING else -rows
+        else:
+            self.link = event
 
     def in_order(self) -> list[DeviceState]:
         """All devices by name."""
@@ -125,4 +130,10 @@ class Fleet:
 
 def answers_of(payload: AttributePayload) -> Answers:
     """Presence, called ``face``, and the attributes."""
-    return {"face": payload.face, **payload.attributes}
+    return _shared((("face", payload.face), *payload.attributes.items()))
+
+
+@lru_cache(maxsize=4096)
+def _shared(answers: tuple[tuple[str, bool | None], ...]) -> Answers:
+    """One mapping for equal answers: a fleet says the same few over and over, and histories keep them all."""
+    return MappingProxyType(dict(answers))

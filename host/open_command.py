@@ -8,13 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from host.opener import OpenedLatent, Opener
+from host.opener import OpenedLatent
+from host.opener_arguments import add_opener_arguments, opener_of
 from lsi.errors import ConfigError, LsiError, SealError
-from lsi.host_keys import read_host_secret_key
-from lsi.key_files import read_public_key
-from lsi.minisign import PublicKey
 from lsi.sealing import MAX_SEALED_BYTES
-from lsi.topics import DEVICE_ID
 from lsi.whole_file import whole_file
 
 PRIVATE: Final = 0o600
@@ -29,17 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = "Example: lsi open *.sealed --key host.key --device hall1=hall1.pub --out latents.npz"
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--key", action="append", required=True, type=Path, help="secret key of the host")
-    parser.add_argument(
-        "--device", action="append", required=True, metavar="ID=FILE", help="public key file of a device"
-    )
+    add_opener_arguments(parser, required=True)
     parser.add_argument("--out", type=Path, metavar="FILE.npz", help="where the latents go (mode 0600)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Open; the exit code is that of the first file that could not be opened."""
-    devices = dict(map(_device, arguments.device))
-    opener = Opener([read_host_secret_key(path) for path in arguments.key], devices)
+    opener = opener_of(arguments)
     opened, code = [], 0
     for path in arguments.files:
         try:
@@ -54,13 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None and opened:
         _write(arguments.out, opened)
     return code
-
-
-def _device(text: str) -> tuple[str, PublicKey]:
-    device_id, _, path = text.partition("=")
-    if not DEVICE_ID.fullmatch(device_id) or not path:
-        raise ConfigError(f"--device {text[:80]!r} names no device and key.", hint="--device hall1=hall1.pub")
-    return device_id, read_public_key(Path(path))
 
 
 def _content(path: Path) -> bytes:

@@ -78,6 +78,10 @@ class Opener:
         self._devices = dict(devices)
         self._replays = ReplayGuard()
 
+    def knows(self, device_id: str) -> bool:
+        """Whether the key of this device is known; without it nothing of it is opened."""
+        return device_id in self._devices
+
     def open(self, encoded: bytes, topic_device: str | None = None) -> OpenedLatent:
         """What ``encoded`` holds.
 

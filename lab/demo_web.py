@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from firmware.boards.board import SIMULATED_BOARD, find_board
-from host.dashboard_command import LOOPBACK, serve
+from host.dashboard_command import LOOPBACK, Site, serve
 from lab.broker import loopback_broker
 from lab.demo import DemoSettings, demo_config, device_process, feeding
 from lab.scenes import Scene
@@ -42,7 +42,7 @@ def run_web_demo(
         stack.enter_context(feeding(device, scenes(), {}, _now()))
         rig = stack.enter_context(_showing(settings, scenes()))
         say(f"Demo: http://{LOOPBACK}:{port} (this machine only). Ctrl-C ends it.")
-        serve(BrokerAddress(broker.host, broker.port, None), port, panel=lambda: panel_of(rig))
+        serve(BrokerAddress(broker.host, broker.port, None), Site(port, panel=lambda: panel_of(rig)))
 
 
 @contextlib.contextmanager

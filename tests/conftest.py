@@ -4,6 +4,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,9 @@ from lab.broker import LoopbackBroker, find_mosquitto, loopback_broker
 from lab.bundles import shipped_bundle
 from lab.signed_copy import SignedCopy, signed_copy
 from tests.digits_domain import DigitsDomain, digits_domain
+
+if TYPE_CHECKING:
+    from tests.browser import Browser
 
 # How fast a machine is decides no test.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -79,3 +83,12 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> SignedCopy:
 def digits(tmp_path_factory: pytest.TempPathFactory) -> DigitsDomain:
     """The second domain with a small generator, trained once for the whole run."""
     return digits_domain(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Browser"]:
+    """Headless Chromium, one for a file of tests; without it the test is skipped with what to install."""
+    from tests.browser import chromium  # noqa: PLC0415 - some runs have no selenium
+
+    with chromium(tmp_path_factory.mktemp("chromium")) as started:
+        yield started

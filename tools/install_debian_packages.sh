@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that tests use, where they are missing and that is allowed; says so in one line otherwise.
+# Installs the Debian packages that tests use, and those that its arguments name, where they are missing and that is
+# allowed; says so in one line otherwise.
 set -eu
 PATH="$PATH:/usr/sbin"
 missing=""
@@ -10,7 +11,7 @@ command -v mosquitto_sub >/dev/null 2>&1 || missing="$missing mosquitto-clients"
 command -v jq >/dev/null 2>&1 || missing="$missing jq"
 [ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing="$missing postgresql"
 command -v umockdev-wrapper >/dev/null 2>&1 || missing="$missing umockdev"
-for package in gir1.2-umockdev-1.0 python3-gi; do # the chips behind umockdev are served from Python
+for package in gir1.2-umockdev-1.0 python3-gi "$@"; do # the chips behind umockdev are served from Python
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
 done
 # Its tests start a server of their own on loopback. Under systemd the package would start one for everybody: not by us.

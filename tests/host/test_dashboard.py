@@ -1,175 +1,225 @@
 """The page in headless Chromium, with real clicks; and what it refuses."""
 
-import http.client
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 
-from lab.broker import LoopbackBroker, free_port
-from tests.host.devices import health, visit
-from tests.lsi.test_status import INFO
-from tests.payloads import payload
-from tests.transport.test_mqtt import Recorder, linked
-from transport.broker import LinkState, Message
-from transport.mqtt import MqttLink
+from lab.broker import LoopbackBroker, loopback_broker
+from lsi.problems import Problem
+from lsi.rollback import ROLLBACK_TEXT, RollbackReason
+from lsi.status import RollbackTold, SlotsTold
+from lsi.update_state import UpdateState
+from tests.browser import PHONE, WIDER, Browser, page_of, status_of, steady_port, until
+from tests.host.devices import health
+from tests.host.fleet_writer import STREAM, FleetWriter, fleet_writer
+from tests.host.hostile_page import MARKUP
 
-STREAM = "0123456789abcdef"
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-FLAGS = (
-    "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
-    " disable-component-update disable-sync"
-)
-TIMEOUT_S = 40
-WIDER = """
-return [...document.querySelectorAll('body *')].filter(each => each.getBoundingClientRect().right > 391)
-    .map(each => `${each.tagName} ${each.className} ${each.getBoundingClientRect().right}`)
-"""
+TURNED_AWAY = "Messages that were turned away"
+MARKUPS = ["<script>window.hit=1<", '"><img src=x onerror=window.hit=1>', "<svg onload=window.hit=1>"]
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def broker(mosquitto_path: str) -> Iterator[LoopbackBroker]:
+    """A broker for the dashboard of this file."""
+    with loopback_broker(mosquitto_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page_url(broker: LoopbackBroker) -> Iterator[str]:
+    """A running dashboard; each test has devices of its own."""
+    with page_of("-m", "host.cli", "dashboard", "--port", str(broker.port), "--tls", "off") as url:
+        yield url
 
 
 @pytest.fixture
-def page_url(fresh_mosquitto: LoopbackBroker) -> Iterator[str]:
-    """A running dashboard."""
-    port = free_port()
-    options = ["--port", str(fresh_mosquitto.port), "--tls", "off", "--web-port", str(port)]
-    # NiceGUI takes a process that was started by a test for a test of its own.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    command = [sys.executable, "-m", "host.cli", "dashboard", *options]
-    with subprocess.Popen(command, env=environment) as process:
-        url = f"http://127.0.0.1:{port}/"
-        until(lambda: answers(url))
-        yield url
-        process.send_signal(signal.SIGINT)
-        assert process.wait(TIMEOUT_S) in {0, 130}
+def fleet(broker: LoopbackBroker) -> Iterator[FleetWriter]:
+    """Speaks for devices."""
+    with fleet_writer(broker.port) as writer:
+        yield writer
 
 
-@contextmanager
-def chromium(folder: Path, width: int, height: int) -> Iterator[webdriver.Chrome]:
-    if not CHROMIUM.exists() or not DRIVER.exists():
-        pytest.skip("Chromium is not installed (apt install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in [*FLAGS.split(), f"user-data-dir={folder}", f"window-size={width},{height}"]:
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    browser = webdriver.Chrome(options, Service(str(DRIVER)))
-    try:
-        yield browser
-    finally:
-        browser.quit()
+def hits(browser: Browser) -> object:
+    """What markup that was taken for markup would have left."""
+    return browser.asked("return window.hit")
 
 
-def answers(url: str, host: str = "127.0.0.1") -> int:
-    connection = http.client.HTTPConnection(url.split("/")[2], timeout=5)
-    try:
-        connection.request("GET", "/", headers={"Host": host})
-        return connection.getresponse().status
-    except OSError:
-        return 0
-    finally:
-        connection.close()
+def find(browser: Browser, text: str) -> None:
+    browser.named("search").send_keys(text)
 
 
-def until(is_done: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while not is_done():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
-
-
-def say(link: MqttLink, device_id: str, *, is_smiling: bool, seq: int) -> None:
-    """Everything that one device tells, retained ones too."""
-    topic = f"lsi/v1/{device_id}/"
-    live = payload(device_id=device_id, seq=seq, attributes={"Smiling": is_smiling, "Eyeglasses": None})
-    link.publish(Message(topic + "info", replace(INFO, device_id=device_id).encode(), retain=True))
-    link.publish(Message(topic + "availability", b"online", retain=True))
-    link.publish(Message(topic + "attr", live.encode()))
-    link.publish(Message(topic + "event", visit(STREAM, device_id, seq=3).encode()))
-    link.publish(Message(topic + "health", health(STREAM, 9, device_id, waiting=37).encode(), qos=0))
-    link.publish(Message(topic + "attr", b"{}"))
-    time.sleep(0.05)  # no more than ten are taken at once
-
-
-def card(browser: webdriver.Chrome, device_id: str) -> WebElement:
-    return browser.find_element(By.CSS_SELECTOR, f'[data-testid="card-{device_id}"]')
-
-
-@pytest.mark.browser
 def test_a_visitor_sees_the_fleet_finds_a_sensor_and_opens_its_history(
-    page_url: str, fresh_mosquitto: LoopbackBroker, tmp_path: Path
+    page_url: str, fleet: FleetWriter, browser: Browser
 ) -> None:
-    writer = Recorder()
-    with linked(fresh_mosquitto.port, "w", writer) as link, chromium(tmp_path, 1100, 900) as browser:
-        assert writer.state() is LinkState.ONLINE
-        browser.get(page_url)
+    with browser.visit(page_url):
         for device_id in ("hall1", "hall2", "lab3"):
-            say(link, device_id, is_smiling=True, seq=1)
-        until(lambda: "3 of 3 online" in browser.page_source)
-        until(lambda: "Smiling yes" in card(browser, "hall1").text)
-        words = ["online", "Eyeglasses -", "sim-mcp3208 (simulated)", "37 records wait", "visit start"]
-        assert [word for word in words if word not in card(browser, "hall1").text] == []
-        assert "3 messages rejected" in browser.page_source
+            fleet.everything(device_id)
+        until(lambda: "Smiling yes" in browser.text("card-hall1"))
+        words = ["online", "Eyeglasses -", "sim-mcp3208 (simulated)", "healthy: 1 scans", "visit start"]
+        words += ["37 records wait on the device", "bundle attr-lite-16 0.1.0 (89abcdef)", "heard"]
+        assert [word for word in words if word not in browser.text("card-hall1")] == []
+        assert "online" in browser.text("summary")
+        assert browser.text("broker") == ""
 
-        card(browser, "hall1").find_element(By.XPATH, ".//*[text()='History']").click()
-        until(lambda: card(browser, "hall1").find_elements(By.CSS_SELECTOR, "[data-testid=history] canvas"))
-        card(browser, "hall1").find_element(By.XPATH, ".//*[text()='What left the device']").click()
-        until(lambda: "attr" in card(browser, "hall1").text and "1 messages" in card(browser, "hall1").text)
+        browser.click("card-hall1", "History")
+        until(lambda: browser.all("[data-testid=card-hall1] [data-testid=history] canvas"))
+        browser.click("card-hall1", "What left the device")
+        until(lambda: "attr" in browser.text("card-hall1") and "1 messages" in browser.text("card-hall1"))
 
-        say(link, "hall1", is_smiling=False, seq=2)
-        until(lambda: "Smiling no" in card(browser, "hall1").text)
+        fleet.answer("hall1", is_smiling=False, seq=2)
+        until(lambda: "Smiling no" in browser.text("card-hall1"))
+        until(lambda: "2 messages" in browser.text("card-hall1"))
 
-        browser.find_element(By.CSS_SELECTOR, "[data-testid=search]").send_keys("lab")
-        until(lambda: not browser.find_elements(By.CSS_SELECTOR, "[data-testid=card-hall1]"))
-        assert card(browser, "lab3").is_displayed()
-        assert [entry for entry in logged(browser, "browser") if entry["level"] == "SEVERE"] == []
-        assert asked_hosts(browser) == {"127.0.0.1"}
-
-
-def asked_hosts(browser: webdriver.Chrome) -> set[str]:
-    """Where the page's requests went: nobody else learns that somebody looks at it."""
-    events = [json.loads(entry["message"])["message"] for entry in logged(browser, "performance")]
-    sent = [each for each in events if each["method"] == "Network.requestWillBeSent"]
-    urls = [each["params"]["request"]["url"] for each in sent]
-    return {url.split("/")[2].split(":")[0] for url in urls if url.startswith(("http", "ws"))}
+        find(browser, "lab3")
+        until(lambda: not browser.all("[data-testid=card-hall1]"))
+        assert browser.named("card-lab3").is_displayed()
+        assert browser.severe() == []
 
 
-def logged(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = browser.get_log(kind)  # type: ignore[no-untyped-call] # has no types
-    return found
+def test_the_page_asks_nobody_else_and_has_no_switch_for_pictures_without_a_key(
+    page_url: str, fleet: FleetWriter, browser: Browser
+) -> None:
+    with browser.visit(page_url):
+        fleet.everything("alone")
+        until(lambda: "Smiling yes" in browser.text("card-alone"))
+        asked = {url.split("/")[2].split(":")[0] for url in browser.requests() if url[:2] in {"ht", "ws"}}
+        assert asked == {"127.0.0.1"}
+        assert browser.all("[data-testid=pictures]") == []
+        assert browser.all("img") == []
 
 
-@pytest.mark.browser
-def test_the_page_fits_a_phone(page_url: str, fresh_mosquitto: LoopbackBroker, tmp_path: Path) -> None:
-    writer = Recorder()
-    with linked(fresh_mosquitto.port, "w", writer) as link, chromium(tmp_path, 500, 900) as browser:
-        assert writer.state() is LinkState.ONLINE
-        browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True},
+def test_it_tells_what_is_staged_on_trial_and_why_a_device_went_back(
+    page_url: str, fleet: FleetWriter, browser: Browser
+) -> None:
+    slots = SlotsTold(is_trial=True, security_epoch=3, highest_epoch=3, downgrades=0)
+    with browser.visit(page_url):
+        fleet.info("slots1", slots=slots)
+        fleet.send("slots1/update", UpdateState("0.1.0", "0.2.0").encode(), retain=True)
+        until(lambda: "0.2.0 is staged" in browser.text("card-slots1"))
+        assert "bundle attr-lite-16 0.1.0 (89abcdef), on trial" in browser.text("card-slots1")
+
+        going = UpdateState("0.1.0", "0.2.0", in_progress=True, percentage=40)
+        fleet.send("slots1/update", going.encode(), retain=True)
+        until(lambda: "0.2.0 is being installed (40 %)" in browser.text("card-slots1"))
+
+        back = RollbackTold("attr-lite-16", "0.2.0", "0123abcd", RollbackReason.FEW_INFERENCES)
+        fleet.info("slots1", slots=replace(slots, is_trial=False, downgrades=2, rollback=back))
+        fleet.send("slots1/update", UpdateState("0.1.0", "0.1.0").encode(), retain=True)
+        until(lambda: "went back from attr-lite-16 0.2.0 (0123abcd)" in browser.text("card-slots1"))
+        shown = browser.text("card-slots1")
+        assert ROLLBACK_TEXT[RollbackReason.FEW_INFERENCES] in shown
+        assert "root lowered it 2 times" in shown
+        assert [word for word in ("staged", "installed", "trial") if word in shown] == []
+
+
+def test_only_what_needs_attention_and_what_is_open_stays_open(
+    page_url: str, fleet: FleetWriter, browser: Browser
+) -> None:
+    with browser.visit(page_url):
+        for device_id in ("need2", "need3"):
+            fleet.everything(device_id)
+        find(browser, "need")
+        until(lambda: browser.text("card-need3") and not browser.all("[data-testid=card-hall1]"))
+        browser.click("card-need3", "History")
+        until(lambda: browser.all("[data-testid=card-need3] canvas"))
+        fleet.everything("need1")
+        until(lambda: "Smiling yes" in browser.text("card-need1"))
+        order = [each.get_attribute("data-testid") for each in browser.all("[data-testid^=card-]")]
+        assert order == ["card-need1", "card-need2", "card-need3"]
+        assert browser.all("[data-testid=card-need3] canvas")[0].is_displayed()
+
+        hot = replace(health(STREAM, 9, "need2"), problems=frozenset({Problem.HOT}), temperature_c=81.0)
+        fleet.send("need2/health", hot.encode())
+        until(lambda: "cool the board" in browser.text("card-need2"))
+        assert "81 °C" in browser.text("card-need2")
+        browser.named("troubled").click()
+        until(lambda: len(browser.all("[data-testid^=card-]")) == 1)
+        assert browser.named("card-need2").is_displayed()
+
+
+def test_the_page_fits_a_phone(page_url: str, fleet: FleetWriter, browser: Browser) -> None:
+    long = "a" * 32
+    with browser.visit(page_url, PHONE):
+        fleet.everything(long)
+        back = RollbackTold("b" * 48, "1000.1000.1000", "0123abcd", RollbackReason.NO_ACKNOWLEDGEMENT)
+        slots = SlotsTold(
+            is_trial=True, security_epoch=2**31 - 1, highest_epoch=2**31 - 1, downgrades=9, rollback=back
         )
-        browser.get(page_url)
-        say(link, "a" * 32, is_smiling=True, seq=1)
-        until(lambda: "1 of 1 online" in browser.page_source)
-        until(lambda: "Smiling yes" in browser.page_source)
-        assert browser.execute_script(WIDER) == []
+        fleet.info(long, slots=slots, bundle_name="c" * 48)
+        ill = replace(health(STREAM, 9, long), problems=frozenset([*list(Problem)[:8], Problem.HOT]))
+        fleet.send(f"{long}/health", ill.encode())
+        fleet.send(f"{long}/{'x' * 200}", b"?")
+        find(browser, "aaaa")
+        until(lambda: "went back" in browser.text(f"card-{long}"))
+        until(lambda: "cool the board" in browser.text(f"card-{long}"))
+        browser.click("rejected", TURNED_AWAY)
+        browser.click(f"card-{long}", "What left the device")
+        until(lambda: "messages" in browser.text(f"card-{long}") and "xxxx" in browser.text("rejected"))
+        browser.click(f"card-{long}", "History")
+        until(lambda: browser.all(f"[data-testid=card-{long}] canvas"))
+        assert browser.asked(WIDER) == []
 
 
-@pytest.mark.browser
+def test_garbage_and_markup_from_the_broker_are_shown_as_text(
+    page_url: str, fleet: FleetWriter, browser: Browser
+) -> None:
+    with browser.visit(page_url):
+        fleet.everything("good1")
+        for markup in MARKUPS:
+            fleet.send(f"{markup}/attr", b"{}")
+            fleet.send(f"good1/{markup}", b"{}")
+            fleet.send("good1/attr", b'{"%s": 1}' % markup.replace('"', "'").encode())
+            fleet.send("good1/info", b"\xff\xfe" + markup.encode())
+        until(lambda: "Smiling yes" in browser.text("card-good1"))
+        until(lambda: "messages rejected" in browser.text("summary"))
+        browser.click("rejected", TURNED_AWAY)
+        until(lambda: all(f"lsi/v1/{markup}/attr" in browser.text("rejected") for markup in MARKUPS))
+        assert "not a documented topic" in browser.text("rejected")
+        assert hits(browser) is None
+        assert browser.all("[data-testid=rejected] img, [data-testid=rejected] svg[onload]") == []
+        assert "Smiling yes" in browser.text("card-good1")
+        assert browser.severe() == []
+
+
+def test_markup_behind_the_border_is_text_too(browser: Browser) -> None:
+    """No such name passes the schemas; the page does not rely on it."""
+    with page_of("-m", "tests.host.hostile_page") as url, browser.visit(url):
+        until(lambda: MARKUP in browser.driver.find_element("tag name", "body").text)
+        (shown,) = browser.all("[data-testid^=card-]")
+        for title in ("What left the device", "History"):
+            shown.find_element("xpath", f".//*[text()='{title}']").click()
+        browser.click("rejected", TURNED_AWAY)
+        until(lambda: browser.all("[data-testid=history] canvas"))
+        until(lambda: MARKUP[:40] in browser.text("rejected"))
+        assert MARKUP in browser.text("bundle")
+        assert MARKUP in browser.text("broker")
+        assert MARKUP[:13] in shown.text.splitlines()[0]
+        assert hits(browser) is None
+        assert browser.all("img, svg[onload]") == []
+        assert browser.severe() == []
+
+
+def test_a_broker_that_goes_and_comes_back_is_told_of(mosquitto_path: str, browser: Browser) -> None:
+    port = steady_port()
+    words = ["-m", "host.cli", "dashboard", "--port", str(port), "--tls", "off"]
+    with page_of(*words) as url, browser.visit(url):
+        until(lambda: "broker" in browser.text("broker"))
+        for _ in range(2):
+            with loopback_broker(mosquitto_path, port), fleet_writer(port) as writer:
+                until(lambda: not browser.text("broker"))
+                writer.everything("steady")
+                until(lambda: "Smiling yes" in browser.text("card-steady"))
+            until(lambda: "No connection to the broker" in browser.text("broker"))
+            assert "what is shown is old" in browser.text("broker")
+            assert "Smiling yes" in browser.text("card-steady")
+        assert browser.severe() == []
+
+
 def test_a_request_under_a_foreign_name_is_refused(page_url: str) -> None:
-    assert answers(page_url) == 200
-    assert answers(page_url, "evil.example") == 400
+    assert status_of(page_url) == 200
+    assert status_of(page_url, "evil.example") == 400
     port = page_url.rstrip("/").rpartition(":")[2]
-    assert answers(page_url, f"localhost:{port}") == 200
+    assert status_of(page_url, f"localhost:{port}") == 200

@@ -1,6 +1,7 @@
 """What tables and pages know of each device, and that it stays bounded."""
 
 import io
+from types import MappingProxyType
 
 import pytest
 from rich.console import Console
@@ -133,3 +134,16 @@ def test_a_visit_has_a_face() -> None:
 def test_a_condition_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(AppConfigError, match="no condition"):
         Where.parse(text)
+
+
+def test_equal_answers_are_kept_once_and_cannot_be_changed() -> None:
+    fleet = Fleet()
+    for number in range(6):
+        for name in ("hall1", "hall2"):
+            live = payload(device_id=name, seq=number + 1, attributes={"Smiling": number % 2 == 0})
+            fleet.take(received(Kind.ATTR, live, name), float(number))
+    histories = [moment.answers for device in fleet.in_order() for moment in device.history]
+    assert len(histories) == 12
+    assert len({id(answers) for answers in histories}) == 2
+    assert histories[:2] == [{"face": True, "Smiling": True}, {"face": True, "Smiling": False}]
+    assert isinstance(histories[0], MappingProxyType)
