@@ -48,6 +48,14 @@ $(OLD)/.done: $(BIN)/python $(DECLARED)
 	$(OLD)/bin/python -m pip --disable-pip-version-check --quiet install 'tflite-runtime>=2.14,<3' 'numpy>=1.26,<2' cryptography jsonschema paho-mqtt; \
 	$(OLD)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -e .; touch $@
 
+# What readers in JavaScript use, for the tests of their example and of the AsyncAPI file.
+NODE := .node
+$(NODE)/.done: Makefile
+	@mkdir -p $(NODE); command -v npm >/dev/null || { echo "No npm: the tests with Node.js are skipped. Try: sudo apt install nodejs npm"; exit 0; }; \
+	echo "Installing mqtt.js and AsyncAPI's schemas into $(NODE) (once, 20 MB) ..."; \
+	npm install --silent --no-fund --no-audit --prefix $(NODE) 'mqtt@^5' '@asyncapi/specs@^6' || { echo "npm failed: the tests with Node.js are skipped."; exit 0; }; \
+	touch $@
+
 venv: $(VENV)/.dev ## make the development environment
 
 demo: $(if $(WEB),$(VENV)/.web,$(VENV)/.demo) ## light to payload on your terminal, or on a page with WEB=1; FRAMES=5 ends after five, SCENE=FILE shows yours
@@ -56,7 +64,7 @@ demo: $(if $(WEB),$(VENV)/.web,$(VENV)/.demo) ## light to payload on your termin
 debian-packages: # mosquitto and minisign, for the tests that ask the real ones
 	@tools/install_debian_packages.sh
 
-test: $(VENV)/.dev $(OLD)/.done debian-packages lint ## lint, then every test
+test: $(VENV)/.dev $(OLD)/.done $(NODE)/.done debian-packages lint ## lint, then every test
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test-full: test ## also what needs Chromium, which is installed first
@@ -80,6 +88,6 @@ wheels: $(VENV)/.dev ## build both distributions into dist/
 	@ls dist
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) $(OLD) dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(OLD) $(NODE) dist build .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: help venv demo debian-packages test test-full guest lint bench wheels clean
