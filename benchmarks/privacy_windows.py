@@ -21,8 +21,8 @@ from benchmarks.report import Figure, report
 from firmware.board import SIMULATED_BOARD, find_board
 from lab.audit.attack import part_of
 from lab.audit.bench import whole_people
-from lab.audit.counts import Crowd, membership_figures, right_guesses
 from lab.audit.device_counts import DeviceCounts
+from lab.audit.membership import Crowd, Tally, membership_figures, tallied
 from lab.audit.people import People
 from lab.audit.verdicts import Limits
 from lab.audit.views import lite_names, through_the_model
@@ -79,13 +79,13 @@ def _figure(  # noqa: PLR0913 - what is counted, by whom and how often
     name: str, pool: ProcessPoolExecutor, names: tuple[str, ...], crowd: Crowd, windows: int, *, limited: bool
 ) -> Figure:
     pieces = [min(AT_ONCE, windows - start) for start in range(0, windows, AT_ONCE)]
-    hits = 0
+    tally = Tally()
     for done, found in enumerate(
         pool.map(partial(_piece, names, crowd), pieces, range(len(pieces))), start=1
     ):
-        hits += found
+        tally += found
         tell(name, done, len(pieces))
-    member = membership_figures(crowd, hits, windows)
+    member = membership_figures(crowd, tally)
     value, limit = member["over_chance_99"][1], Limits().agg_rank1_over_chance_upper
     beside = {
         "chance": 1.0,
@@ -100,8 +100,8 @@ def _figure(  # noqa: PLR0913 - what is counted, by whom and how often
     return Figure(name, value, "x chance", f"at most {limit:g}", value <= limit, beside)
 
 
-def _piece(names: tuple[str, ...], crowd: Crowd, windows: int, seed: int) -> int:
-    return right_guesses(DeviceCounts(names), crowd, windows, _quiet, seed)
+def _piece(names: tuple[str, ...], crowd: Crowd, windows: int, seed: int) -> Tally:
+    return tallied(DeviceCounts(names), crowd, windows, _quiet, seed)
 
 
 def _quiet(_done: int, _total: int) -> None:

@@ -16,7 +16,7 @@ from firmware.board import SIMULATED_BOARD, Board, find_board
 from lab.bench_rig import with_power
 from lab.evaluate_command import tell
 from lsi.bundle import read_bundle
-from lsi.errors import AuditError, ConfigError
+from lsi.errors import AuditError, AuditUndecidedError, ConfigError
 from lsi.key_files import read_secret_key
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 HELP: Final = "attack a bundle: who can be found again, what can be seen; audit.json and a page"
 PROXIES: Final = "proxies"
 MOST_LEARNED: Final = 8000
-WINDOWS: Final = 20_000
+WINDOWS: Final = 200_000
 _NEEDED: Final = {"torch": "train", "matplotlib": "report", "skimage": "demo"}
 """Module and the extra of lsi-host that brings it."""
+_SHOWN: Final = {"holds": "holds", "not decided": "not decided", "broken": "BROKEN"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,10 +95,21 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(document))
     else:
         print("\n".join(_lines(document, written)))
-    if not document["holds"]:
-        broken = ", ".join(each["name"] for each in document["verdicts"] if not each["holds"])
-        raise AuditError(f"Limits are broken: {broken}.", hint=f"{written.page}")
+    _raise_unless_held(document, written)
     return 0
+
+
+def _raise_unless_held(document: "Document", written: "Written") -> None:
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for each in document["verdicts"]:
+        kinds.setdefault(each["verdict"], []).append(each)
+    if broken := kinds.get("broken"):
+        names = ", ".join(each["name"] for each in broken)
+        raise AuditError(f"Limits are broken: {names}.", hint=f"{written.page}")
+    if undecided := kinds.get("not decided"):
+        names = ", ".join(each["name"] for each in undecided)
+        most = max(each["decided_by"] for each in undecided)
+        raise AuditUndecidedError(f"Not decided: {names}.", hint=f"--windows {most}; {written.page}")
 
 
 def _audited(arguments: argparse.Namespace) -> "tuple[Document, Written]":
@@ -162,8 +174,7 @@ def _lines(document: "Document", written: "Written") -> list[str]:
             f"   AUC {same['auc']:.3f} (chance 0.5)"
         )
     lines += [
-        f"  {'holds' if each['holds'] else 'BROKEN':6} {each['name']:32} {each['value']:8.3f}, at most "
-        f"{each['limit']:g}"
+        f"  {_SHOWN[each['verdict']]:11} {each['name']:32} {each['value']:8.3f}, at most {each['limit']:g}"
         for each in document["verdicts"]
     ]
     signed = "not signed (--key)" if written.signature is None else f"signed: {written.signature}"

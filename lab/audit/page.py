@@ -5,6 +5,7 @@ from html import escape
 from typing import Any, Final
 
 from lab.audit import figures
+from lab.audit.verdicts import BROKEN, HOLDS, UNDECIDED
 from lab.audit.views import FULL, LITE, LOGITS, MEASUREMENT
 from lab.report_markup import (
     figure,
@@ -20,6 +21,13 @@ from lab.report_markup import (
     text,
     whole_page,
 )
+
+_OVERALL: Final = {
+    HOLDS: ("Yes", "keeps every limit that was checked"),
+    UNDECIDED: ("Open", "breaks no limit, but too little was tried to say that it keeps every one"),
+    BROKEN: ("No", "does NOT keep every limit"),
+}
+_SHOWN: Final = {HOLDS: HOLDS, UNDECIDED: "NOT DECIDED", BROKEN: "BROKEN"}
 
 Document = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -51,9 +59,8 @@ def page(document: Document) -> str:
 
 
 def _head(document: Document) -> str:
-    bundle, holds = document["bundle"], document["holds"]
-    words = "keeps every limit that was checked" if holds else "does NOT keep every limit"
-    cards = [(("Yes" if holds else "No"), words)]
+    bundle = document["bundle"]
+    cards = [_OVERALL[document["verdict"]]]
     cards += [
         (strength(each["value"]), f"{each['words']}; limit {each['limit']:g}")
         for each in document["verdicts"]
@@ -74,13 +81,18 @@ def _verdicts(document: Document) -> str:
                 text(each["words"], each["name"]),
                 figure(number(each["value"])),
                 figure(f"{each['limit']:g}"),
-                text("holds" if each["holds"] else "BROKEN"),
+                text(_SHOWN[each["verdict"]], _decided_by(each)),
             ),
             "" if each["holds"] else "ours",
         )
         for each in document["verdicts"]
     )
     return table(("what|", "found", "at most", "|"), rows)
+
+
+def _decided_by(each: Row) -> str:
+    windows = each["decided_by"]
+    return "" if windows is None else f"some {windows:,} windows would tell"
 
 
 def _identification(document: Document) -> str:

@@ -151,6 +151,17 @@ def test_a_broken_limit_stands_at_the_top_of_the_page() -> None:
     assert "BROKEN" in text
 
 
+def test_a_limit_that_too_few_windows_could_not_decide_is_neither_kept_nor_broken() -> None:
+    wide = {**COUNTED, "membership": {**MEMBER, "over_chance_99": [0.8, 1.3]}}
+    document = complete(BUNDLE, found(aggregation=wide), Limits(), TODAY)
+    assert (document["verdict"], document["holds"]) == ("not decided", False)
+    text = page(document)
+    assert "Open" in text
+    assert "NOT DECIDED" in text
+    assert re.search("some [0-9],000 windows would tell", text)
+    assert "keeps every limit that" not in text
+
+
 def test_what_was_not_done_is_left_out_of_the_page() -> None:
     bare = found(real_picture=None, averaging=[], aggregation=None)
     text = page(complete(BUNDLE, bare, Limits(), TODAY))
