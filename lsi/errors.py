@@ -308,6 +308,6 @@ class AuditError(LsiError):
 
 
 class AuditUndecidedError(LsiError):
-    """An audit that broke no limit but tried too little to say of one that it holds; its results are written."""
+    """An audit that broke no limit, but of one tried too little to tell; its results are written."""
 
     exit_code = 37

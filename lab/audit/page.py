@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from lab.audit import figures
 from lab.audit.verdicts import BROKEN, HOLDS, UNDECIDED
-from lab.audit.views import FULL, LITE, LOGITS, MEASUREMENT
+from lab.audit.views import ANSWERS, FULL, LATENT, LITE, LOGITS, MEASUREMENT
 from lab.report_markup import (
     figure,
     note,
@@ -34,9 +34,12 @@ Row = Mapping[str, Any]
 
 WHAT: Final = {
     LITE: "presence and up to four answers: the default",
-    FULL: "every answer that this bundle allows",
+    FULL: "every answer that mode attr lets out of this bundle",
+    LATENT: "what mode latent seals for one host. Image-equivalent: whoever opens it and holds a generator "
+    "has a picture; nothing is promised but the seal",
+    ANSWERS: "every answer of the model; no mode sends them, attacked for comparison",
     LOGITS: "scores before the decision; stay in the device, attacked for comparison",
-    MEASUREMENT: "the numbers of the photodiodes; stay in the device. Treat them as an image",
+    MEASUREMENT: "the numbers of the photodiodes; stay in the device. Image-equivalent: as good as a picture",
 }
 
 
@@ -221,7 +224,7 @@ def _reconstruction(document: Document) -> str:
 
 def _withheld(document: Document) -> str:
     views = {
-        name if view["sent"] else f"{name} (never sent)": view["withheld"]
+        figures.shown_name(name, view): view["withheld"]
         for name, view in document["views"].items()
         if view["withheld"] and name != LOGITS
     }

@@ -34,8 +34,8 @@ BROKEN: Final = "broken"
 class Verdict:
     """One limit and what was found.
 
-    ``verdict`` is ``UNDECIDED`` where the figure alone would hold and its upper bound does not: too little was
-    tried. That many windows, ``decided_by``, would tell. It counts as kept as little as a broken one.
+    ``verdict`` is ``UNDECIDED`` where the figure alone would hold and its upper bound does not: too little
+    was tried. That many windows, ``decided_by``, would tell. It counts as kept as little as a broken one.
     """
 
     name: str
@@ -119,7 +119,7 @@ def _unless_undecided(broken: Verdict, member: Document) -> Verdict:
 
 def _rounded_up(count: float) -> int:
     """To one figure: the spread that it is worked out from is an estimate too."""
-    step = 10 ** math.floor(math.log10(count))
+    step = int(10 ** math.floor(math.log10(count)))
     return math.ceil(count / step) * step
 
 

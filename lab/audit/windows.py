@@ -18,7 +18,7 @@ from lab.audit.counts import (
 from lab.audit.device_counts import MECHANISM, DeviceCounts
 from lab.audit.membership import Crowd, membership
 from lab.audit.people import People, occasions
-from lab.audit.views import LITE, lite_names
+from lab.audit.views import LITE
 from lab.audit.withheld import guesses
 from lsi.aggregate import LEAST_VISITS
 
@@ -50,7 +50,7 @@ def aggregation(
         progress: Told (windows done, in all).
         insiders: Windows for the attacker who knows every answer; a tenth of ``windows`` by default.
     """
-    names = lite_names(bench.bundle)
+    names = bench.subject.lite
     if not names:
         return None
     mechanism, rounds = DeviceCounts(names), min(MOST_ROUNDS, max(2, windows // 4))

