@@ -127,7 +127,7 @@ def _lite(bench: Bench, others: Sequence[Parts]) -> list[Figure]:
 
 
 def _full(bench: Bench) -> list[Figure]:
-    """The research bundle with 40 attributes: what mode attr sends, and all its answers, which no mode sends."""
+    """The research bundle with 40 attributes: what mode attr sends, and all its answers, which none sends."""
     subject = Subject(read_bundle(shipped_bundle(ALL_ATTRIBUTES)))
     report_faces = bench.data.faces(bench.data.attribute_names, bench.report_rows)
     people = (bench.learn_faces, bench.tune_faces, report_faces)

@@ -7,7 +7,7 @@ from lab.audit.attackers import Values
 from lab.audit.reconstruction import Guess, Pictures, shown
 from lsi.bundle import Bundle
 from lsi.errors import DataError
-from training.luminance import area_resize, luminance_of_rgb
+from training.luminance import field_of_picture
 
 
 def decoded_by(decoder: Decoder, bundle: Bundle) -> Guess:
@@ -25,6 +25,6 @@ def decoded_by(decoder: Decoder, bundle: Bundle) -> Guess:
 
     def guess(messages: Values) -> Pictures:
         pictures = decoder.pictures(messages.astype(np.float32).reshape(-1, *form.shape))
-        return np.stack([shown(area_resize(luminance_of_rgb(each))) for each in pictures])
+        return np.stack([shown(field_of_picture(each)) for each in pictures])
 
     return guess
