@@ -72,9 +72,28 @@ def _head(document: Document) -> str:
     name = f"{bundle['name']} {bundle['version']}, {bundle['d']} masks, mode {bundle['mode']}"
     return (
         f"<h1>Privacy audit: {escape(name)}</h1><p>Content <code>{escape(bundle['content_id'])}</code></p>"
-        f'<ul class="big">{items}</ul>'
+        + paragraph(_sent(document))
+        + f'<ul class="big">{items}</ul>'
         + note("We attacked our own device with everything below. No picture of a person is in this page.")
     )
+
+
+def _sent(document: Document) -> str:
+    """What leaves, in the words of somebody who has read nothing else."""
+    views = {name: view for name, view in document["views"].items() if view["sent"]}
+    told = [f"in mode {name} {_contents(view)}" for name, view in views.items()]
+    listed = "; ".join(told) or "no mode sends anything about one person"
+    return (
+        f"What can leave a device with this bundle: {listed}. In mode agg only noisy counts of many visits "
+        "leave. Which of these modes a device uses is set on the device itself and shown in its topic info."
+    )
+
+
+def _contents(view: Row) -> str:
+    if view["image_equivalent"]:
+        return "a sealed latent, which is as good as a picture for whoever can open it"
+    names = ", ".join(name.replace("_", " ") for name in view["attributes"])
+    return f"whether there is a face, and yes, no or nothing about {names}"
 
 
 def _verdicts(document: Document) -> str:
@@ -143,7 +162,8 @@ def _attackers(document: Document) -> str:
         "first and "
         "above the threshold that lets 1 % of strangers through. Rank-10 by chance is ten times rank-1 "
         "by chance; "
-        "EER by chance is 50 %, TAR 0.1 %."
+        "EER by chance is 50 %, TAR 0.1 %. AUC: how often a message of the same person looks more alike than one "
+        "of another; by chance 0.5."
     )
     return table(heads, rows) + note(small)
 
