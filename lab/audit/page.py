@@ -24,7 +24,7 @@ from lab.report_markup import (
 
 _OVERALL: Final = {
     HOLDS: ("Yes", "keeps every limit that was checked"),
-    UNDECIDED: ("Open", "breaks no limit, but too little was tried to say that it keeps every one"),
+    UNDECIDED: ("Not decided", "breaks no limit, but too little was tried to say that it keeps every one"),
     BROKEN: ("No", "does NOT keep every limit"),
 }
 _SHOWN: Final = {HOLDS: HOLDS, UNDECIDED: "NOT DECIDED", BROKEN: "BROKEN"}
@@ -162,8 +162,8 @@ def _attackers(document: Document) -> str:
         "first and "
         "above the threshold that lets 1 % of strangers through. Rank-10 by chance is ten times rank-1 "
         "by chance; "
-        "EER by chance is 50 %, TAR 0.1 %. AUC: how often a message of the same person looks more alike than one "
-        "of another; by chance 0.5."
+        "EER by chance is 50 %, TAR 0.1 %. AUC: how often a message of the same person looks more alike than "
+        "one of another; by chance 0.5."
     )
     return table(heads, rows) + note(small)
 

@@ -53,7 +53,8 @@ def found(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
         },
     }  # fmt: skip
     lite = {
-        "sent": True, "attributes": ["Smiling"], "channel": MESSAGES, "identification": SEEN,
+        "sent": True, "image_equivalent": False, "attributes": ["Smiling"],
+        "channel": MESSAGES, "identification": SEEN,
         "true_labels": {**SEEN, "channel": MESSAGES}, "withheld": {"Male": AUC}, "reconstruction": rebuilt,
     }  # fmt: skip
     bits = {
@@ -62,7 +63,14 @@ def found(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
         "effective_bits_per_mask": 4.2,
         "fano_rank1_at_most": 1.0,
     }
-    raw = {**lite, "sent": False, "attributes": [], "channel": bits, "true_labels": None}
+    raw = {
+        **lite,
+        "sent": False,
+        "image_equivalent": True,
+        "attributes": [],
+        "channel": bits,
+        "true_labels": None,
+    }
     people = {"learn": 90, "tune": 50, "report": 50}
     fields: dict[str, Any] = {
         "data": {
@@ -145,6 +153,22 @@ def test_the_page_says_all_and_shows_nobody() -> None:
     assert text.count("<svg") == 4
 
 
+def test_the_page_says_first_what_can_leave() -> None:
+    views = found()["views"]
+    lite = {**views["attr-lite"], "attributes": ["Wearing_Hat", "Smiling"]}
+    latent = {**views["measurement"], "sent": True}
+    text = page(
+        complete(BUNDLE, found(views={**views, "attr-lite": lite, "latent": latent}), Limits(), TODAY)
+    )
+    first = text[: text.index("Does it keep its limits?")]
+    assert (
+        "in mode attr-lite whether there is a face, and yes, no or nothing about Wearing Hat, Smiling"
+        in first
+    )
+    assert "in mode latent a sealed latent, which is as good as a picture" in first
+    assert "measurement" not in first
+
+
 def test_a_broken_limit_stands_at_the_top_of_the_page() -> None:
     text = page(complete(BUNDLE, found(), Limits(attr_lite_entropy_bits=1.0), TODAY))
     assert "does NOT keep every limit" in text
@@ -156,7 +180,7 @@ def test_a_limit_that_too_few_windows_could_not_decide_is_neither_kept_nor_broke
     document = complete(BUNDLE, found(aggregation=wide), Limits(), TODAY)
     assert (document["verdict"], document["holds"]) == ("not decided", False)
     text = page(document)
-    assert "Open" in text
+    assert "<b>Not decided</b>" in text
     assert "NOT DECIDED" in text
     assert re.search("some [0-9],000 windows would tell", text)
     assert "keeps every limit that" not in text
