@@ -32,11 +32,11 @@ MESSAGES = {
 SEEN = {"finder": "nearest", "verifier": "nearest", "attackers": {"nearest": FIGURES}}
 AVERAGED = ("rank1_over_chance", "rank1_over_chance_95", "auc", "auc_95")
 AUC = {"auc": 0.7, "auc_95": [0.6, 0.8], "chance": 0.5}
-MEMBER = {
+MEMBER: dict[str, Any] = {
     "people": 50, "visits": 20, "windows": 1000, "chance": 0.02, "rate": 0.02, "over_chance": 1.0,
     "over_chance_99": [0.9, 1.08],
 }  # fmt: skip
-COUNTED = {
+COUNTED: dict[str, Any] = {
     "mechanism": "discrete Laplace",
     "attributes": ["Smiling"],
     "membership": MEMBER,

@@ -1,8 +1,11 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.audit.counts import Released
 from lab.audit.membership import Crowd, Tally, membership, membership_figures, right_chances, tallied
 from tests.lab.audit.noisy import ATTRIBUTES, Geometric, honest
 
@@ -47,6 +50,19 @@ def test_who_expects_the_wrong_answers_finds_fewer() -> None:
 def test_suppressed_windows_are_guessed_blindly() -> None:
     found = membership(honest(1.0), crowd(visits=1), 4000, quiet)
     assert found["over_chance"] == pytest.approx(1.0, abs=0.25)
+
+
+class Silent:
+    epsilon = 1.0
+
+    def release(self, counts: Sequence[int]) -> Released:  # noqa: ARG002 - of the protocol
+        return None
+
+
+def test_of_a_suppressed_window_anybody_may_be_named() -> None:
+    tally = tallied(Silent(), crowd(), 50, quiet)
+    assert tally.rate == pytest.approx(1 / 8)
+    assert tally.variance == pytest.approx(0, abs=1e-12)
 
 
 def test_of_several_who_are_likeliest_one_is_named_by_lot() -> None:
@@ -98,6 +114,8 @@ def test_the_interval_holds_the_true_mean_and_narrows() -> None:
     few, many = (Tally.of(np.tile([0.0, 0.1], count)) for count in (50, 5000))
     assert many.margin(0.1) < few.margin(0.1) / 9
     assert Tally.of(np.zeros(1)).margin(0.5) == 0.5
+    by_spread = np.sqrt(2 * many.variance * np.log(400) / 10_000)
+    assert many.margin(0.1) == pytest.approx(by_spread + 7 * 0.1 * np.log(400) / (3 * 9_999))
     # Chances that never differ leave what may not have been seen yet: 7 most ln(400) / 3 (n - 1).
     assert Tally.of(np.zeros(101)).margin(0.5) == pytest.approx(7 * 0.5 * np.log(400) / 300)
 
