@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.privacy_data import add_data
 from benchmarks.report import Figure, report
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.audit.attack import part_of
 from lab.audit.bench import whole_people
 from lab.audit.device_counts import DeviceCounts

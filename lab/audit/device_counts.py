@@ -6,9 +6,9 @@ from fractions import Fraction
 from functools import partial
 from typing import Final, cast
 
-from edge_app.aggregate import Aggregator, AggRules
-from edge_app.discrete_laplace import discrete_laplace
-from edge_app.privacy_ledger import PrivacyLedger, Spent
+from edge_app.disclosure.aggregate import Aggregator, AggRules
+from edge_app.disclosure.discrete_laplace import discrete_laplace
+from edge_app.disclosure.privacy_ledger import PrivacyLedger, Spent
 from firmware.sim.clock import SimClock
 from lab.audit.counts import Released
 from lsi.events import EventPayload, Phase, ScanBucket
@@ -19,7 +19,7 @@ BUFFER_BYTES: Final = 65_536
 
 
 class DeviceCounts:
-    """Sends visits through ``edge_app.aggregate.Aggregator`` and takes the window that it tells.
+    """Sends visits through ``edge_app.disclosure.aggregate.Aggregator`` and takes the window that it tells.
 
     Args:
         names: The attributes that are counted.

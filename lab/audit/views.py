@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_app.policy import ScanStamp, disclose, in_force
-from edge_app.tflite_model import TfliteModel
-from firmware.board import Board
+from edge_app.disclosure.policy import ScanStamp, disclose, in_force
+from edge_app.inference.tflite_model import TfliteModel
+from firmware.boards.board import Board
 from lab.audit.people import People
 from lab.bench_rig import Answered, chain_answers
 from lsi.attribute_classes import AttributeClasses, built_in_classes

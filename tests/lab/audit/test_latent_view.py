@@ -9,7 +9,7 @@ import pytest
 
 from export.latent_bundle import export_latent_bundle
 from export.write_bundle import Identity
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from host.decoder.decoder import OwnDecoder
 from lab.audit.bench import Bench, set_up
 from lab.audit.decoding import decoded_by
