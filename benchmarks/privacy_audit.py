@@ -2,7 +2,8 @@
 
 Attackers learn from the people of one file, are chosen on the *tune* half of another and reported on its
 *report* half (``docs/how-to/audit-a-bundle.md``). *Report* is seen through the device's own path, but for
-the research bundle with 40 attributes, which is seen through the forward model of the training.
+the research bundle with 40 attributes, which is seen through the forward model of the training, and for the
+further seeds, each of which draws noise, pictures of people and what attackers begin with anew.
 
     python -m benchmarks.privacy_audit --data celebahq128_val.npz --learn celebahq64_train.npz --json
 """
@@ -16,13 +17,14 @@ from typing import Any, Final
 
 import torch
 
+from benchmarks.privacy_data import add_data
 from benchmarks.report import Figure, report
 from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.audit.attack import Attacked, Parts, attack
 from lab.audit.bench import Bench, set_up
 from lab.audit.examine import payload_channel, true_labels
 from lab.audit.verdicts import Limits
-from lab.audit.views import FULL, LITE, LOGITS, MEASUREMENT, full_names, lite_names, through_the_model
+from lab.audit.views import ANSWERS, FULL, LITE, LOGITS, MEASUREMENT, Subject, through_the_model
 from lab.audit.windows import aggregation
 from lab.bundles import shipped_bundle
 from lab.evaluate_command import tell
@@ -30,34 +32,38 @@ from lsi.bundle import read_bundle
 
 ALL_ATTRIBUTES: Final = "attr-64-0.2.0.lsib"
 MOST_LEARNED: Final = 8000
-WINDOWS: Final = 20_000
+WINDOWS: Final = 200_000
 INSIDERS_PART: Final = 10
 """The attacker who knows every answer is given one window in so many."""
+SEEDS: Final = 3
 LIMITS: Final = Limits()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.privacy_audit", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="labelled faces with identities (.npz)")
-    parser.add_argument("--learn", type=Path, help="other people, from whom attackers learn")
+    add_data(parser)
     parser.add_argument("--most-learned", type=int, default=MOST_LEARNED, help="default: %(default)s")
     parser.add_argument("--windows", type=int, default=WINDOWS, help="of counts; default: %(default)s")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="default: %(default)s")
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
-    figures = audit_figures(parsed.data, parsed.learn, parsed.most_learned, parsed.windows)
+    windows, seeds = parsed.windows, parsed.seeds
+    figures = audit_figures(parsed.data, parsed.learn, parsed.most_learned, windows, seeds)
     print(report("privacy_audit", figures, as_json=parsed.json))
     return 0
 
 
 def audit_figures(
-    data: Path, learn: Path | None, most_learned: int = MOST_LEARNED, windows: int = WINDOWS
+    data: Path, learn: Path, most_learned: int = MOST_LEARNED, windows: int = WINDOWS, seeds: int = SEEDS
 ) -> list[Figure]:
-    """What attackers get, mode by mode."""
+    """What attackers get, mode by mode. Without ``windows`` the counts of mode agg are left out."""
     torch.set_num_threads(1)
-    board, bundle = find_board(SIMULATED_BOARD), read_bundle(shipped_bundle())
-    bench = set_up(bundle, board, data, learn, most_learned, partial(partial, tell))
-    return [*_counted(bench, windows), *_lite(bench), *_full(bench)]
+    board, subject = find_board(SIMULATED_BOARD), Subject(read_bundle(shipped_bundle()))
+    bench = set_up(subject, board, data, learn, most_learned, partial(partial, tell))
+    others = [_measured_again(bench, subject, seed) for seed in range(1, seeds)]
+    counted = _counted(bench, windows) if windows else []
+    return [*counted, *_lite(bench, others), *_full(bench)]
 
 
 def _counted(bench: Bench, windows: int) -> list[Figure]:
@@ -95,16 +101,15 @@ def _counted(bench: Bench, windows: int) -> list[Figure]:
     ]
 
 
-def _lite(bench: Bench) -> list[Figure]:
+def _lite(bench: Bench, others: Sequence[Parts]) -> list[Figure]:
     """Mode attr-lite beside perfect labels, and what stays in the device."""
-    seen, raw = (_attacked(bench, view) for view in (LITE, MEASUREMENT))
-    true = true_labels(bench.parts, lite_names(bench.bundle))
-    channel = payload_channel(bench, LITE, seen.rank1.people)
-    true_first = true["attackers"][true["finder"]]
-    true_same = true["attackers"][true["verifier"]]
+    seen, raw = (_attacked(bench, view, others) for view in (LITE, MEASUREMENT))
+    true = true_labels(bench.parts, bench.subject.lite)
+    channel = payload_channel(bench, LITE, seen[0].rank1.people)
     return [
-        _ranked("attr_lite_rank1_over_chance", seen, LIMITS.attr_lite_rank1_over_chance, true_first),
-        _verified("attr_lite_verification_auc", seen, LIMITS.attr_lite_verification_auc, true_same),
+        *_found(
+            "attr_lite", seen, true, LIMITS.attr_lite_rank1_over_chance, LIMITS.attr_lite_verification_auc
+        ),
         _at_most(
             "attr_lite_entropy_bits",
             channel["entropy_with_presence_bits"],
@@ -116,54 +121,91 @@ def _lite(bench: Bench) -> list[Figure]:
             },
         ),
         _ranked("logits_rank1_over_chance", _attacked(bench, LOGITS), None, {}),
-        Figure(
-            "measurement_rank1_d16", raw.rank1.rank1, "share", None, None,
-            {
-                "chance": raw.rank1.chance_rank1,
-                "low_95": raw.rank1.rank1_95[0],
-                "high_95": raw.rank1.rank1_95[1],
-                "over_chance": raw.rank1.rank1_over_chance,
-            },
-        ),
+        Figure("measurement_rank1_d16", raw[0].rank1.rank1, "share", None, None, _share(raw)),
         _verified("measurement_verification_auc_d16", raw, None, {}),
-    ]  # fmt: skip
-
-
-def _full(bench: Bench) -> list[Figure]:
-    """All 40 answers of the research bundle, which mode attr sends where its owner allows them."""
-    bundle = read_bundle(shipped_bundle(ALL_ATTRIBUTES))
-    report_faces = bench.data.faces(bench.data.attribute_names, bench.report_rows)
-    people = (bench.learn_faces, bench.tune_faces, report_faces)
-    parts = Parts(
-        *(through_the_model(bundle, bench.board, faces, seed) for seed, faces in enumerate(people, 1))
-    )
-    _say(f"{bundle.manifest.name}: attacking {FULL}")
-    seen, true = attack(parts, FULL), true_labels(parts, full_names(bundle))
-    return [
-        _ranked("attr_40_rank1_over_chance", seen, None, true["attackers"][true["finder"]]),
-        _verified("attr_40_verification_auc", seen, None, true["attackers"][true["verifier"]]),
     ]
 
 
-def _attacked(bench: Bench, view: str) -> Attacked:
+def _full(bench: Bench) -> list[Figure]:
+    """The research bundle with 40 attributes: what mode attr sends, and all its answers, which none sends."""
+    subject = Subject(read_bundle(shipped_bundle(ALL_ATTRIBUTES)))
+    report_faces = bench.data.faces(bench.data.attribute_names, bench.report_rows)
+    people = (bench.learn_faces, bench.tune_faces, report_faces)
+    parts = Parts(
+        *(through_the_model(subject, bench.board, faces, seed) for seed, faces in enumerate(people, 1))
+    )
+    figures = []
+    for name, view in (("attr", FULL), ("answers_40", ANSWERS)):
+        _say(f"{subject.bundle.manifest.name}: attacking {view}")
+        figures += _found(name, [attack(parts, view)], true_labels(parts, subject.named(view)), None, None)
+    return figures
+
+
+def _measured_again(bench: Bench, subject: Subject, seed: int) -> Parts:
+    """The same people with other noise."""
+    report_faces = bench.data.faces(bench.data.attribute_names, bench.report_rows)
+    people = (bench.learn_faces, bench.tune_faces, report_faces)
+    return Parts(
+        *(through_the_model(subject, bench.board, faces, 10 * seed + k) for k, faces in enumerate(people))
+    )
+
+
+def _attacked(bench: Bench, view: str, others: Sequence[Parts] = ()) -> list[Attacked]:
+    """The attack that counts first, then the same with further seeds."""
     _say(f"{bench.bundle.manifest.name}: attacking {view}")
-    return attack(bench.parts, view)
+    return [attack(parts, view, seed=seed) for seed, parts in enumerate((bench.parts, *others))]
 
 
-def _ranked(name: str, seen: Attacked, limit: float | None, true: dict[str, Any]) -> Figure:
-    low, high = seen.rank1.rank1_over_chance_95
-    beside = {"chance": 1.0, "low_95": low, "high_95": high, "people": float(seen.rank1.people)}
+def _found(
+    name: str,
+    seen: Sequence[Attacked],
+    true: dict[str, Any],
+    most_rank1: float | None,
+    most_auc: float | None,
+) -> list[Figure]:
+    """Rank-1 and AUC beside those of perfect labels."""
+    first, same = (true["attackers"][true[who]] for who in ("finder", "verifier"))
+    return [
+        _ranked(f"{name}_rank1_over_chance", seen, most_rank1, first),
+        _verified(f"{name}_verification_auc", seen, most_auc, same),
+    ]
+
+
+def _share(seen: Sequence[Attacked]) -> dict[str, float]:
+    rank1 = seen[0].rank1
+    low, high = rank1.rank1_95
+    beside = {
+        "chance": rank1.chance_rank1,
+        "low_95": low,
+        "high_95": high,
+        "over_chance": rank1.rank1_over_chance,
+    }
+    return beside | _by_seed([each.rank1.rank1 for each in seen])
+
+
+def _by_seed(values: Sequence[float]) -> dict[str, float]:
+    """The figure with every seed, where there are several."""
+    return {f"seed_{k}": value for k, value in enumerate(values)} if len(values) > 1 else {}
+
+
+def _ranked(name: str, seen: Sequence[Attacked], limit: float | None, true: dict[str, Any]) -> Figure:
+    rank1 = seen[0].rank1
+    low, high = rank1.rank1_over_chance_95
+    beside = {"chance": 1.0, "low_95": low, "high_95": high, "people": float(rank1.people)}
     if true:
         beside["true_labels"] = true["rank1_over_chance"]
-    return _at_most(name, seen.rank1.rank1_over_chance, "x chance", limit, beside)
+    beside |= _by_seed([each.rank1.rank1_over_chance for each in seen])
+    return _at_most(name, rank1.rank1_over_chance, "x chance", limit, beside)
 
 
-def _verified(name: str, seen: Attacked, limit: float | None, true: dict[str, Any]) -> Figure:
-    low, high = seen.verification.auc_95
+def _verified(name: str, seen: Sequence[Attacked], limit: float | None, true: dict[str, Any]) -> Figure:
+    verification = seen[0].verification
+    low, high = verification.auc_95
     beside = {"chance": 0.5, "low_95": low, "high_95": high}
     if true:
         beside["true_labels"] = true["auc"]
-    return _at_most(name, seen.verification.auc, "AUC", limit, beside)
+    beside |= _by_seed([each.verification.auc for each in seen])
+    return _at_most(name, verification.auc, "AUC", limit, beside)
 
 
 def _at_most(name: str, value: float, unit: str, limit: float | None, beside: dict[str, float]) -> Figure:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from benchmarks.privacy_data import add_data
 from benchmarks.report import Figure, report
 from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.audit.attack import part_of
@@ -37,8 +38,7 @@ MOST_LEARNED: Final = 6000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.privacy_light", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="labelled faces with identities (.npz)")
-    parser.add_argument("--learn", type=Path, required=True, help="other people, from whom attackers learn")
+    add_data(parser)
     parser.add_argument("--most-learned", type=int, default=MOST_LEARNED, help="default: %(default)s")
     parser.add_argument("--plot", type=Path, metavar="SVG", help="draw the rows into this file")
     parser.add_argument("--json", action="store_true")

@@ -17,19 +17,20 @@ from typing import Final
 import numpy as np
 import torch
 
+from benchmarks.privacy_data import add_data
 from benchmarks.report import Figure, report
 from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.audit.attack import part_of
 from lab.audit.bench import whole_people
-from lab.audit.counts import Crowd, membership_figures, right_guesses
 from lab.audit.device_counts import DeviceCounts
+from lab.audit.membership import Crowd, Tally, membership_figures, tallied
 from lab.audit.people import People
 from lab.audit.verdicts import Limits
-from lab.audit.views import lite_names, through_the_model
+from lab.audit.views import Subject, through_the_model
 from lab.audit.windows import crowds
 from lab.bundles import shipped_bundle
 from lab.evaluate_command import tell
-from lsi.bundle import Bundle, read_bundle
+from lsi.bundle import read_bundle
 from training.data import DataFile, open_data
 
 WINDOWS: Final = 1_000_000
@@ -41,8 +42,7 @@ AT_ONCE: Final = 20_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.privacy_windows", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="labelled faces with identities (.npz)")
-    parser.add_argument("--learn", type=Path, required=True, help="other people, from whom attackers learn")
+    add_data(parser)
     parser.add_argument("--windows", type=int, default=WINDOWS, help="default: %(default)s")
     parser.add_argument("--workers", type=int, default=2, help="processes; default: %(default)s")
     parser.add_argument("--json", action="store_true")
@@ -55,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def window_figures(data: Path, learn: Path, windows: int = WINDOWS, workers: int = 2) -> list[Figure]:
     """How often an attacker names who was in a window, from what mode ``agg`` tells."""
     torch.set_num_threads(1)
-    bundle = read_bundle(shipped_bundle())
-    learned = _people(bundle, open_data(learn), "learn")
-    before, inside = crowds(learned, _people(bundle, open_data(data), "report"))
-    names = lite_names(bundle)
+    subject = Subject(read_bundle(shipped_bundle()))
+    learned = _people(subject, open_data(learn), "learn")
+    before, inside = crowds(learned, _people(subject, open_data(data), "report"))
+    names = subject.lite
     with ProcessPoolExecutor(workers) as pool:
         return [
             _figure("agg_rank1_over_chance_upper", pool, names, before, windows, limited=True),
@@ -66,26 +66,26 @@ def window_figures(data: Path, learn: Path, windows: int = WINDOWS, workers: int
         ]
 
 
-def _people(bundle: Bundle, data: DataFile, part: str) -> People:
+def _people(subject: Subject, data: DataFile, part: str) -> People:
     if part == "learn":
         rows = whole_people(data.identity, np.arange(len(data)), MOST_LEARNED)
     else:
         rows = np.flatnonzero(part_of(data.identity, learns_apart=True) == part)
     faces = data.faces(data.attribute_names, rows, progress=partial(tell, part))
-    return through_the_model(bundle, find_board(SIMULATED_BOARD), faces)
+    return through_the_model(subject, find_board(SIMULATED_BOARD), faces)
 
 
 def _figure(  # noqa: PLR0913 - what is counted, by whom and how often
     name: str, pool: ProcessPoolExecutor, names: tuple[str, ...], crowd: Crowd, windows: int, *, limited: bool
 ) -> Figure:
     pieces = [min(AT_ONCE, windows - start) for start in range(0, windows, AT_ONCE)]
-    hits = 0
+    tally = Tally()
     for done, found in enumerate(
         pool.map(partial(_piece, names, crowd), pieces, range(len(pieces))), start=1
     ):
-        hits += found
+        tally += found
         tell(name, done, len(pieces))
-    member = membership_figures(crowd, hits, windows)
+    member = membership_figures(crowd, tally)
     value, limit = member["over_chance_99"][1], Limits().agg_rank1_over_chance_upper
     beside = {
         "chance": 1.0,
@@ -100,8 +100,8 @@ def _figure(  # noqa: PLR0913 - what is counted, by whom and how often
     return Figure(name, value, "x chance", f"at most {limit:g}", value <= limit, beside)
 
 
-def _piece(names: tuple[str, ...], crowd: Crowd, windows: int, seed: int) -> int:
-    return right_guesses(DeviceCounts(names), crowd, windows, _quiet, seed)
+def _piece(names: tuple[str, ...], crowd: Crowd, windows: int, seed: int) -> Tally:
+    return tallied(DeviceCounts(names), crowd, windows, _quiet, seed)
 
 
 def _quiet(_done: int, _total: int) -> None:

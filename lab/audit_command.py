@@ -15,19 +15,23 @@ from typing import TYPE_CHECKING, Any, Final
 from firmware.boards.board import SIMULATED_BOARD, Board, find_board
 from lab.bench_rig import with_power
 from lab.evaluate_command import tell
-from lsi.bundle import read_bundle
-from lsi.errors import AuditError, ConfigError
+from lsi.attribute_classes import built_in_classes, read_classes
+from lsi.bundle import Bundle, read_bundle
+from lsi.errors import AuditError, AuditUndecidedError, ConfigError
 from lsi.key_files import read_secret_key
 
 if TYPE_CHECKING:
     from lab.audit.document import Document, Written
+    from lab.audit.reconstruction import Guess
+    from lab.audit.views import Subject
 
 HELP: Final = "attack a bundle: who can be found again, what can be seen; audit.json and a page"
 PROXIES: Final = "proxies"
 MOST_LEARNED: Final = 8000
-WINDOWS: Final = 20_000
+WINDOWS: Final = 200_000
 _NEEDED: Final = {"torch": "train", "matplotlib": "report", "skimage": "demo"}
 """Module and the extra of lsi-host that brings it."""
+_SHOWN: Final = {"holds": "holds", "not decided": "not decided", "broken": "BROKEN"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--recognition", type=Path, metavar="NET", help="a recognition network (.onnx) that attacks too"
+    )
+    parser.add_argument(
+        "--generator",
+        type=Path,
+        metavar="FILE",
+        help="of a latent bundle: the generator (or its description in TOML) with which latents are decoded",
+    )
+    parser.add_argument(
+        "--classes", type=Path, metavar="FILE", help="attribute classes of your own domain (.json)"
     )
     parser.add_argument(
         "--board", default=SIMULATED_BOARD, metavar="NAME_OR_FILE", help="default: %(default)s"
@@ -94,10 +107,21 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(document))
     else:
         print("\n".join(_lines(document, written)))
-    if not document["holds"]:
-        broken = ", ".join(each["name"] for each in document["verdicts"] if not each["holds"])
-        raise AuditError(f"Limits are broken: {broken}.", hint=f"{written.page}")
+    _raise_unless_held(document, written)
     return 0
+
+
+def _raise_unless_held(document: "Document", written: "Written") -> None:
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for each in document["verdicts"]:
+        kinds.setdefault(each["verdict"], []).append(each)
+    if broken := kinds.get("broken"):
+        names = ", ".join(each["name"] for each in broken)
+        raise AuditError(f"Limits are broken: {names}.", hint=f"{written.page}")
+    if undecided := kinds.get("not decided"):
+        names = ", ".join(each["name"] for each in undecided)
+        most = max(each["decided_by"] for each in undecided)
+        raise AuditUndecidedError(f"Not decided: {names}.", hint=f"--windows {most}; {written.page}")
 
 
 def _audited(arguments: argparse.Namespace) -> "tuple[Document, Written]":
@@ -111,9 +135,10 @@ def _audited(arguments: argparse.Namespace) -> "tuple[Document, Written]":
     key = None if arguments.key is None else read_secret_key(arguments.key)
     limits = verdicts.Limits() if arguments.limits is None else verdicts.read_limits(arguments.limits)
     network = None if arguments.recognition is None else recognition.OnnxRecogniser(arguments.recognition)
-    bundle, board = read_bundle(Path(arguments.subject)), _board(arguments)
+    subject, board = _subject(arguments), _board(arguments)
+    decoded = _decoded(arguments, subject.bundle)
     looked = bench.set_up(
-        bundle,
+        subject,
         board,
         arguments.data,
         arguments.learn,
@@ -124,14 +149,36 @@ def _audited(arguments: argparse.Namespace) -> "tuple[Document, Written]":
     found: dict[str, Any] = {
         "data": looked.document(),
         "sensor": f"{board.sensor.power_nw:g} nW white, {board.name}",
-        **examine.examine(looked, seen_by, _say),
+        **examine.examine(looked, seen_by, _say, decoded),
     }
     _say("averaging messages")
-    found |= {"averaging": averaged(looked), "aggregation": None, "static": static.static_facts(bundle)}
+    found |= {
+        "averaging": averaged(looked),
+        "aggregation": None,
+        "static": static.static_facts(subject.bundle),
+    }
     if arguments.windows:
         found["aggregation"] = aggregation(looked, arguments.windows, partial(tell, "windows of counts"))
-    document = complete(bundle, found, limits, dt.datetime.now(dt.UTC).date())
+    document = complete(subject.bundle, found, limits, dt.datetime.now(dt.UTC).date())
     return document, write(arguments.out, document, page.page(document), key)
+
+
+def _subject(arguments: argparse.Namespace) -> "Subject":
+    from lab.audit.views import Subject  # noqa: PLC0415 - extras
+
+    classes = built_in_classes()
+    if arguments.classes is not None:
+        classes = classes.with_domain(read_classes(arguments.classes))
+    return Subject(read_bundle(Path(arguments.subject)), classes)
+
+
+def _decoded(arguments: argparse.Namespace, bundle: Bundle) -> "Guess | None":
+    if arguments.generator is None:
+        return None
+    from host.decoder.open_decoder import open_decoder  # noqa: PLC0415 - extras
+    from lab.audit.decoding import decoded_by  # noqa: PLC0415 - extras
+
+    return decoded_by(open_decoder(arguments.generator), bundle)
 
 
 def _board(arguments: argparse.Namespace) -> Board:
@@ -156,14 +203,15 @@ def _lines(document: "Document", written: "Written") -> list[str]:
         first, same = seen["attackers"][seen["finder"]], seen["attackers"][seen["verifier"]]
         low, high = first["rank1_over_chance_95"]
         kind = "sent" if view["sent"] else "never sent"
+        if view["image_equivalent"]:
+            kind += ", image-equivalent"
         lines.append(
-            f"  {name:12} {kind:10} found again {first['rank1_over_chance']:7.2f} x chance ({low:.2f} to "
+            f"  {name:12} {kind:28} found again {first['rank1_over_chance']:7.2f} x chance ({low:.2f} to "
             f"{high:.2f})"
             f"   AUC {same['auc']:.3f} (chance 0.5)"
         )
     lines += [
-        f"  {'holds' if each['holds'] else 'BROKEN':6} {each['name']:32} {each['value']:8.3f}, at most "
-        f"{each['limit']:g}"
+        f"  {_SHOWN[each['verdict']]:11} {each['name']:32} {each['value']:8.3f}, at most {each['limit']:g}"
         for each in document["verdicts"]
     ]
     signed = "not signed (--key)" if written.signature is None else f"signed: {written.signature}"

@@ -21,10 +21,19 @@ Field = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answered:
-    """One scan that was not dropped. Shape: ``measurement`` (d,)."""
+    """One scan that was not dropped. Shape: ``measurement`` (d,); ``offset`` (L, D), of a latent bundle."""
 
     measurement: NDArray[np.float32]
     logits: AttributeLogits
+    offset: NDArray[np.float32] | None = None
+
+    @property
+    def latent(self) -> NDArray[np.float32]:
+        """The offset of a scan that has one."""
+        if self.offset is None:
+            message = "this scan was answered by a bundle without latents"
+            raise ValueError(message)
+        return self.offset
 
 
 def with_power(board: Board, power_nw: float) -> Board:
@@ -52,9 +61,16 @@ def chain_answers(bundle: Bundle, board: Board, fields: Iterable[Field]) -> Iter
             raw, dark = rig.scan(bundle.patterns)
             try:
                 measurement = correct(raw, dark)
-                yield Answered(measurement.values, encoder.encode(measurement))
+                yield _answered(encoder, bundle, measurement)
             except (LowLightError, SaturationError):
                 yield None
+
+
+def _answered(encoder: TfliteEncoder, bundle: Bundle, measurement: Measurement) -> Answered:
+    if bundle.manifest.latent is None:
+        return Answered(measurement.values, encoder.encode(measurement))
+    logits, offset = encoder.encode_latent(measurement)
+    return Answered(measurement.values, logits, offset.values)
 
 
 def ideal_logits(bundle: Bundle, fields: Iterable[Field]) -> Iterator[NDArray[np.float32] | None]:

@@ -39,6 +39,17 @@ small{color:#555}
 .masks{display:grid;grid-template-columns:repeat(auto-fill,minmax(5rem,1fr));gap:.5rem}
 .masks img{width:100%;height:auto;image-rendering:pixelated;border:1px solid #ccc}
 code{font-size:.85rem;overflow-wrap:anywhere}
+@media print{
+body{padding:0;font-size:10.5pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}
+h2{break-after:avoid;margin-top:1.4rem}
+tr,figure,.big li{break-inside:avoid}
+.scroll{overflow:visible}
+table{font-size:7.5pt}
+th,td{padding:.15rem .6rem .15rem 0}
+tr>:first-child{min-width:0}
+.big b{font-size:1.2rem}
+.plots.wide{grid-template-columns:1fr 1fr}
+}
 """
 
 

@@ -305,3 +305,9 @@ class AuditError(LsiError):
     """An audit that found a limit broken; its results are written."""
 
     exit_code = 36
+
+
+class AuditUndecidedError(LsiError):
+    """An audit that broke no limit, but of one tried too little to tell; its results are written."""
+
+    exit_code = 37

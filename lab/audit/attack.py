@@ -75,24 +75,30 @@ def part_of(identity: NDArray[np.int64], *, learns_apart: bool) -> NDArray[np.st
 
 
 def attack(
-    parts: Parts, view: str, attackers: Mapping[str, Learner] = ATTACKERS, others: Sequence["Given"] = ()
+    parts: Parts,
+    view: str,
+    attackers: Mapping[str, Learner] = ATTACKERS,
+    others: Sequence["Given"] = (),
+    seed: int = 0,
 ) -> Attacked:
     """Attack ``view`` with every attacker, and compare ``others``, who need no lesson.
+
+    ``seed`` draws pictures of people and what attackers begin with.
 
     Raises:
         DataError: Too few people to learn from or to tell apart.
     """
     learn, tune, report = parts.learn, parts.tune, parts.report
-    lesson = Lesson(learn.views[view], learn.identity, learn.labels)
+    lesson = Lesson(learn.views[view], learn.identity, learn.labels, seed)
     on_tune: dict[str, Reach] = {}
     on_report: dict[str, Identification] = {}
     for name, learned in attackers.items():
         matcher = learned(lesson)
-        on_tune[name] = reach(matcher, tune.views[view], tune.identity)
-        on_report[name] = identify(matcher, report.views[view], report.identity)
+        on_tune[name] = reach(matcher, tune.views[view], tune.identity, seed)
+        on_report[name] = identify(matcher, report.views[view], report.identity, seed)
     for given in others:
-        on_tune[given.name] = reach(given.matcher, tune.views[given.view], tune.identity)
-        on_report[given.name] = identify(given.matcher, report.views[given.view], report.identity)
+        on_tune[given.name] = reach(given.matcher, tune.views[given.view], tune.identity, seed)
+        on_report[given.name] = identify(given.matcher, report.views[given.view], report.identity, seed)
     return Attacked(on_tune, on_report)
 
 

@@ -42,11 +42,15 @@ class Matcher(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Lesson:
-    """What an attacker learns from. Shape: ``values`` (n, F); ``identity`` (n,); ``labels`` (n, K)."""
+    """What an attacker learns from. Shape: ``values`` (n, F); ``identity`` (n,); ``labels`` (n, K).
+
+    ``seed`` is for whatever the attacker draws by lot.
+    """
 
     values: Values
     identity: NDArray[np.int64]
     labels: NDArray[np.int8]
+    seed: int = 0
 
     def __post_init__(self) -> None:
         _, counts = np.unique(self.identity, return_counts=True)

@@ -16,7 +16,7 @@ from lab.audit.attackers import Learner, Likelihood, Logistic, Nearest, Values
 from lab.audit.bench import Bench, whole_people
 from lab.audit.examine import with_view
 from lab.audit.people import People
-from lab.audit.views import lite_names, lite_payload, lite_vector, measured
+from lab.audit.views import LITE, Discloser, measured
 from lsi.attributes import AttributeLogits
 from training.figures import finite
 
@@ -36,7 +36,7 @@ def averaged(bench: Bench, repeats: Sequence[int] = REPEATS) -> list[dict[str, A
 
     Scenes stand still and are scanned N times with fresh noise by the forward model.
     """
-    if not lite_names(bench.bundle):
+    if not bench.subject.lite:
         return []
     rows = whole_people(bench.learn_faces.identity, np.arange(len(bench.learn_faces)), MOST_LEARNED)
     chosen = np.isin(np.arange(len(bench.learn_faces)), rows)
@@ -71,14 +71,14 @@ def _figures(attacked: Attacked) -> dict[str, Any]:
 def _with_mean(  # noqa: PLR0913, PLR0917 - what is scanned, and how often
     bench: Bench, model: TfliteModel, people: People, fields: NDArray[np.float32], count: int, part: int
 ) -> People:
-    total = np.zeros((len(people), 1 + len(lite_names(bench.bundle))))
+    total = np.zeros((len(people), 1 + len(bench.subject.lite)))
     for repeat in range(count):
         total += _answers(bench, model, fields, seed=1000 * (part + 1) + repeat)
     return with_view(people, AVERAGED, total / count)
 
 
 def _answers(bench: Bench, model: TfliteModel, fields: NDArray[np.float32], seed: int) -> Values:
-    names = lite_names(bench.bundle)
+    discloser = Discloser.of(bench.subject, LITE)
     vectors = measured(bench.bundle.patterns.masks, bench.board, fields, seed)
     logits = (AttributeLogits(model.answer(vector), bench.bundle.attributes) for vector in vectors)
-    return np.array([lite_vector(lite_payload(each, bench.bundle), names) for each in logits])
+    return np.array([discloser.vector(each) for each in logits])

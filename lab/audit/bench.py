@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from firmware.boards.board import Board
 from lab.audit.attack import Parts, part_of
 from lab.audit.reconstruction import Pictures, shown
-from lab.audit.views import Progress, through_the_chain, through_the_model
+from lab.audit.views import Progress, Subject, through_the_chain, through_the_model
 from lsi.bundle import Bundle
 from lsi.errors import DataError
 from training.data import DataFile, FaceData, open_data
@@ -31,7 +31,7 @@ class Bench:
     the data file.
     """
 
-    bundle: Bundle
+    subject: Subject
     board: Board
     data: DataFile
     learn_data: DataFile | None
@@ -42,6 +42,11 @@ class Bench:
     report_rows: NDArray[np.int64]
     tune_rows: NDArray[np.int64]
     dropped: int
+
+    @property
+    def bundle(self) -> Bundle:
+        """The one that is audited."""
+        return self.subject.bundle
 
     @property
     def learn_pictures(self) -> Pictures:
@@ -67,7 +72,7 @@ class Bench:
 
 
 def set_up(  # noqa: PLR0913, PLR0917 - what an audit is given
-    bundle: Bundle, board: Board, data: Path, learn: Path | None, most_learned: int, tell: Tell
+    subject: Subject, board: Board, data: Path, learn: Path | None, most_learned: int, tell: Tell
 ) -> Bench:
     """Read the data and send everybody past the sensor.
 
@@ -79,7 +84,7 @@ def set_up(  # noqa: PLR0913, PLR0917 - what an audit is given
         DataError: No identities or attributes, the attributes of the bundle are missing, or too few people.
     """
     faces = open_data(data, "val")
-    _check(faces, bundle)
+    _check(faces, subject.bundle)
     named = part_of(faces.identity, learns_apart=learn is not None)
     own = None if learn is None else open_data(learn, "train")
     source = faces if own is None else own
@@ -88,15 +93,15 @@ def set_up(  # noqa: PLR0913, PLR0917 - what an audit is given
     tune_rows = np.flatnonzero(named == TUNE)
     tuned = _decoded(faces, tune_rows, tell)
     wanted = [int(row) for row in np.flatnonzero(named == REPORT)]
-    report, kept = through_the_chain(bundle, board, faces, wanted, tell("the device's own path"))
+    report, kept = through_the_chain(subject, board, faces, wanted, tell("the device's own path"))
     parts = Parts(
-        through_the_model(bundle, board, learned, seed=1),
-        through_the_model(bundle, board, tuned, seed=2),
+        through_the_model(subject, board, learned, seed=1),
+        through_the_model(subject, board, tuned, seed=2),
         report,
     )
     pictures = shown(np.stack([faces.field(int(row)) for row in kept]))
     return Bench(
-        bundle, board, faces, own, parts, learned, tuned, pictures, kept, tune_rows, len(wanted) - len(kept)
+        subject, board, faces, own, parts, learned, tuned, pictures, kept, tune_rows, len(wanted) - len(kept)
     )
 
 

@@ -1,4 +1,4 @@
-"""Attacks on window counts: is the claimed epsilon true, and does a window tell who was in it?
+"""The attack on the claim of window counts: is their epsilon true?
 
 ``NoisyCounts`` is the mechanism under attack, as the device runs it. Nothing here knows how it works.
 
@@ -9,7 +9,7 @@ bounds of epsilon); Clopper and Pearson, Biometrika 1934 (exact intervals of sha
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,6 @@ Released = tuple[int, ...] | None
 Progress = Callable[[int, int], None]
 
 CONFIDENCE: Final = 0.99
-PROGRESS_ROWS: Final = 10_000
-NOISE_DRAWS: Final = 300
 
 
 class NoisyCounts(Protocol):
@@ -91,103 +89,6 @@ def clopper_pearson(hits: int, trials: int, error: float) -> tuple[float, float]
     low = float(betaincinv(hits, trials - hits + 1, error)) if hits else 0.0
     high = float(betaincinv(hits + 1, trials - hits, 1 - error)) if hits < trials else 1.0
     return low, high
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Crowd:
-    """Who may be in a window, and what an attacker expects of them.
-
-    Shape: ``shown`` (M, K), 0 or 1, what each of M people answers in the window; ``expected`` (M, K), 0..1,
-    what the attacker takes for that. ``visits`` people pass per window.
-    """
-
-    shown: NDArray[np.int64]
-    expected: Values
-    visits: int
-
-    def __post_init__(self) -> None:
-        if self.shown.shape != self.expected.shape or self.visits < 1:
-            message = f"answers {self.shown.shape}, expected {self.expected.shape}, {self.visits} visits"
-            raise ValueError(message)
-
-
-def membership(
-    mechanism: NoisyCounts, crowd: Crowd, windows: int, progress: Progress, seed: int = 0
-) -> dict[str, Any]:
-    """Which of M people was in the window? Rate of right guesses with its upper bound, beside chance.
-
-    In each window one of the M, drawn at random, is among ``visits`` people; the others come from the same
-    population. The attacker knows what to expect of each of the M, the population, the number of visits and
-    the spread of the mechanism, and names the likeliest.
-    """
-    return membership_figures(crowd, right_guesses(mechanism, crowd, windows, progress, seed), windows)
-
-
-def right_guesses(
-    mechanism: NoisyCounts, crowd: Crowd, windows: int, progress: Progress, seed: int = 0
-) -> int:
-    """In how many of ``windows`` the one who was there is named."""
-    generator = np.random.default_rng(seed)
-    people, hits = len(crowd.shown), 0
-    guesser = _Guesser.against(mechanism, crowd)
-    for start in range(0, windows, PROGRESS_ROWS):
-        count = min(PROGRESS_ROWS, windows - start)
-        target = generator.integers(0, people, count)
-        others = generator.integers(0, people, (count, crowd.visits - 1))
-        true = crowd.shown[others].sum(axis=1) + crowd.shown[target]
-        released = [mechanism.release((crowd.visits, *map(int, row))) for row in true]
-        hits += int((guesser.guess(released, generator) == target).sum())
-        progress(start + count, windows)
-    return hits
-
-
-def membership_figures(crowd: Crowd, hits: int, windows: int) -> dict[str, Any]:
-    """Rate of right guesses beside chance, with its exact 99 % interval."""
-    people = len(crowd.shown)
-    low, high = clopper_pearson(hits, windows, (1 - CONFIDENCE) / 2)
-    return {
-        "people": people,
-        "visits": crowd.visits,
-        "windows": windows,
-        "chance": 1 / people,
-        "rate": hits / windows,
-        "over_chance": hits / windows * people,
-        "over_chance_99": [low * people, high * people],
-    }
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Guesser:
-    """Names the likeliest person, all Gaussian: crowd and noise by mean and covariance."""
-
-    expected: Values
-    mean: Values
-    precision: Values
-
-    @classmethod
-    def against(cls, mechanism: NoisyCounts, crowd: Crowd) -> "_Guesser":
-        visits, width = crowd.visits, crowd.shown.shape[1]
-        # Counts so high that nothing is suppressed or cut off.
-        busy = (10 * visits + 200, *[5 * visits + 100] * width)
-        drawn = (mechanism.release(busy) for _ in range(NOISE_DRAWS))
-        noise = np.array([row for row in drawn if row is not None] or [busy] * 2, np.float64)
-        spread = np.cov(noise[:, 1:].T).reshape(width, width)
-        people = np.cov(crowd.shown.T).reshape(width, width)
-        covariance = spread + (visits - 1) * people + 1e-9 * np.eye(width)
-        precision = np.asarray(np.linalg.inv(covariance), np.float64)
-        return cls(crowd.expected, (visits - 1) * crowd.shown.mean(axis=0), precision)
-
-    def guess(self, released: Sequence[Released], generator: np.random.Generator) -> NDArray[np.int64]:
-        """A person for each window; anybody where several are likeliest, or the window was suppressed."""
-        silent = np.array([row is None for row in released])
-        seen = np.array([self.mean if row is None else row[1:] for row in released], np.float64)
-        pull = self.expected @ self.precision
-        scores = (seen - self.mean) @ pull.T - 0.5 * (pull * self.expected).sum(axis=1)
-        scores[silent] = 0.0
-        best = scores >= scores.max(axis=1, keepdims=True) - 1e-9
-        lots = np.where(best, generator.random(scores.shape), -1.0)
-        chosen: NDArray[np.int64] = lots.argmax(axis=1)
-        return chosen
 
 
 def _statistics(released: Sequence[Released], pair: Neighbours) -> Values:

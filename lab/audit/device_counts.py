@@ -1,10 +1,13 @@
 """The device's own windows of counts, as a mechanism that can be attacked."""
 
+import os
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Final, cast
 
 from edge_app.disclosure.aggregate import Aggregator, AggRules
+from edge_app.disclosure.discrete_laplace import discrete_laplace
 from edge_app.disclosure.privacy_ledger import PrivacyLedger, Spent
 from firmware.sim.clock import SimClock
 from lab.audit.counts import Released
@@ -12,6 +15,7 @@ from lsi.events import EventPayload, Phase, ScanBucket
 from lsi.units import NS_PER_S
 
 MECHANISM: Final = "discrete Laplace on the device"
+BUFFER_BYTES: Final = 65_536
 
 
 class DeviceCounts:
@@ -28,7 +32,8 @@ class DeviceCounts:
         self._clock = SimClock()
         # A ledger on disk would be written a million times; what it says changes no count.
         ledger = cast("PrivacyLedger", _NoLedger())
-        self._aggregator = Aggregator(self._rules, names, ledger, clock=self._clock)
+        noise = partial(discrete_laplace, below=BufferedChance().below)
+        self._aggregator = Aggregator(self._rules, names, ledger, clock=self._clock, noise=noise)
         self._ends: dict[tuple[bool, ...], EventPayload] = {}
 
     @property
@@ -38,8 +43,10 @@ class DeviceCounts:
 
     def release(self, counts: Sequence[int]) -> Released:
         """One window of ``counts[0]`` visits, of which the first ``counts[1 + k]`` say yes to attribute k."""
-        for visit in range(counts[0]):
-            self._aggregator.count(self._end(tuple(visit < yes for yes in counts[1:])))
+        visits, *yes = counts
+        columns = ([True] * each + [False] * (visits - each) for each in yes)
+        for answers in zip(*columns, strict=True):
+            self._aggregator.count(self._end(answers))
         self._clock.advance(self._rules.window_s * NS_PER_S)
         window = self._aggregator.due()
         if window is None or window.visits is None or window.yes is None:
@@ -64,6 +71,26 @@ class DeviceCounts:
                 attributes=attributes,
             )
         return self._ends[answers]
+
+
+class BufferedChance:
+    """``secrets.randbelow`` on the same source, which is asked for many bytes at once."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._place = 0
+
+    def below(self, limit: int) -> int:
+        """Uniform over 0 to ``limit`` - 1."""
+        bits = (limit - 1).bit_length()
+        width = (bits + 7) // 8
+        while True:
+            if self._place + width > len(self._bytes):
+                self._bytes, self._place = os.urandom(BUFFER_BYTES), 0
+            drawn = int.from_bytes(self._bytes[self._place : self._place + width], "little")
+            self._place += width
+            if (drawn := drawn & ((1 << bits) - 1)) < limit:
+                return drawn
 
 
 class _NoLedger:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from lab.audit.verdicts import Limits, verdicts
+from lab.audit.verdicts import HOLDS, Limits, overall, verdicts
 from lsi.bundle import Bundle
 from lsi.errors import ConfigError, DataError
 from lsi.minisign import SecretKey
@@ -61,7 +61,8 @@ def complete(bundle: Bundle, found: Mapping[str, Any], limits: Limits, today: dt
         **finite(dict(found)),
     }
     document["verdicts"] = finite(verdicts(document, limits))
-    document["holds"] = all(each["holds"] for each in document["verdicts"])
+    document["verdict"] = overall(document["verdicts"])
+    document["holds"] = document["verdict"] == HOLDS
     check(document, "audit", error=DataError, source=JSON)
     return document
 

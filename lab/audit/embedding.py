@@ -40,7 +40,7 @@ class Embedding:
 
     @classmethod
     def learned(cls, lesson: Lesson) -> "Embedding":
-        """Trained on the people who have two pictures, with a fixed seed."""
+        """Trained on the people who have two pictures."""
         base = Nearest.learned(lesson)
         standard = _standard(base, lesson.values)
         layers = _taught(standard, lesson)
@@ -59,7 +59,7 @@ def _taught(standard: Tensor, lesson: Lesson) -> nn.Module:
     kept = torch.tensor(np.flatnonzero(counts[person_of] > 1))
     person, answers = torch.tensor(person_of), torch.tensor(lesson.labels).float()
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(lesson.seed)
         layers, head = _layers(standard.shape[1]), nn.Linear(EMBEDDED, max(1, answers.shape[1]))
         names = nn.Parameter(torch.randn(len(people), EMBEDDED))
         parameters = [*layers.parameters(), *head.parameters(), names]

@@ -11,6 +11,7 @@ from lab.audit.attackers import ATTACKERS, Cosine
 from lab.audit.bench import Bench
 from lab.audit.channel import measurement_figures, message_figures
 from lab.audit.identification import identify
+from lab.audit.narrowed import narrowed
 from lab.audit.people import People
 from lab.audit.recognition import (
     Points,
@@ -23,19 +24,16 @@ from lab.audit.recognition import (
 )
 from lab.audit.reconstruction import TRIVIAL, Examples, Guess, Pictures, estimators_for, likeness, psnr_db
 from lab.audit.views import (
-    FULL,
-    LITE,
+    IMAGE_EQUIVALENT,
+    LATENT,
     LOGITS,
     MEASUREMENT,
+    NAMED,
     SENT,
-    full_names,
-    lite_names,
     measured,
     true_vectors,
-    view_names,
 )
 from lab.audit.withheld import recovered
-from lsi.bundle import Bundle
 from lsi.errors import DataError
 from training.figures import finite
 
@@ -43,6 +41,9 @@ TRUE_LABELS: Final = "true labels"
 FROM_LABELS: Final = ("nearest", "likelihood", "logistic")
 """The network is taught the labels themselves, which would make it a judge in its own case."""
 GUESSED: Final = "embeddings of reconstructions"
+GENERATOR: Final = "the generator"
+HALF_BITS: Final = 16
+"""Of each number of a latent."""
 MOST_TOLD: Final = 3
 """Values of one answer: yes, no, null."""
 NOISE_SCANS: Final = 2
@@ -78,56 +79,68 @@ def witness(network: Recogniser, bench: Bench) -> Witness:
     return Witness(network, points.mean(axis=0), real)
 
 
-def examine(bench: Bench, seen_by: Witness | None, say: Callable[[str], None]) -> dict[str, Any]:
-    """Figures of every view of the bundle, and of the real picture."""
+def examine(
+    bench: Bench, seen_by: Witness | None, say: Callable[[str], None], decoded: Guess | None = None
+) -> dict[str, Any]:
+    """Figures of every view of the bundle, and of the real picture.
+
+    Args:
+        bench: The bundle and its people.
+        seen_by: A recognition network, where there is one.
+        say: Told what is done.
+        decoded: What the owner's generator makes of latents, where an attacker holds it.
+    """
     views = {}
-    for view in view_names(bench.bundle):
+    for view in bench.subject.views:
         say(f"attacking {view}")
-        views[view] = _view(bench, view, seen_by)
+        views[view] = _view(bench, view, seen_by, decoded if view == LATENT else None)
     real = None
     if seen_by is not None:
         real = finite(identify(Cosine(), seen_by.real, bench.parts.report.identity).document())
     return {"views": views, "real_picture": real}
 
 
-def sent_names(bundle: Bundle, view: str) -> tuple[str, ...]:
-    """Attributes that ``view`` names openly."""
-    return lite_names(bundle) if view == LITE else full_names(bundle) if view in {FULL, LOGITS} else ()
-
-
-def _view(bench: Bench, view: str, seen_by: Witness | None) -> dict[str, Any]:
-    names, parts = sent_names(bench.bundle, view), bench.parts
+def _view(bench: Bench, view: str, seen_by: Witness | None, decoded: Guess | None) -> dict[str, Any]:
+    names, parts = bench.subject.named(view), narrowed(bench.parts, view)
     given, rebuilt = [], None
     if view != LOGITS:
-        rebuilt, guess = _reconstruction(bench, view, seen_by)
-        if seen_by is not None and view == MEASUREMENT:
-            parts = _with_guesses(parts, view, guess, seen_by)
+        rebuilt, guess = _reconstruction(bench, view, seen_by, decoded)
+        if seen_by is not None and view in IMAGE_EQUIVALENT:
+            parts = _with_guesses(parts, bench.parts, view, decoded or guess, seen_by)
             given = [Given("recognition", GUESSED, Cosine())]
     attacked = attack(parts, view, ATTACKERS, given)
     return {
         "sent": view in SENT,
+        "image_equivalent": view in IMAGE_EQUIVALENT,
         "attributes": list(names),
         "channel": _channel(bench, view, attacked.rank1.people),
         "identification": attacked.document(),
-        "true_labels": true_labels(bench.parts, names) if view in SENT else None,
-        "withheld": recovered(bench.parts, view, names),
+        "true_labels": true_labels(bench.parts, names) if view in NAMED else None,
+        "withheld": recovered(parts, view, names),
         "reconstruction": rebuilt,
     }
 
 
 def _channel(bench: Bench, view: str, people: int) -> dict[str, Any] | None:
-    if view in SENT:
+    if view in NAMED:
         return payload_channel(bench, view, people)
-    if view == MEASUREMENT:
-        return measurement_figures(
-            bench.parts.report.views[view], _noise_variance(bench), bench.board.sensor.adc_bits, people
-        )
+    if view in IMAGE_EQUIVALENT:
+        return _measured_channel(bench, view, people)
     return None
+
+
+def _measured_channel(bench: Bench, view: str, people: int) -> dict[str, Any]:
+    """A latent is worked out of a measurement, so it cannot say more than that does."""
+    values = bench.parts.report.views[MEASUREMENT]
+    found = measurement_figures(values, _noise_variance(bench), bench.board.sensor.adc_bits, people)
+    if view == LATENT:
+        found["declared_bits"] = float(HALF_BITS * bench.parts.report.views[view].shape[1])
+    return found
 
 
 def payload_channel(bench: Bench, view: str, people: int) -> dict[str, Any]:
     """How much the payloads of ``view`` can say; see ``lab.audit.channel.message_figures``."""
-    declared = _declared(sent_names(bench.bundle, view))
+    declared = _declared(bench.subject.named(view))
     return message_figures(bench.parts.report.views[view], people, declared)
 
 
@@ -161,25 +174,30 @@ def with_view(people: People, name: str, values: Values) -> People:
     return replace(people, views={**people.views, name: values})
 
 
-def _with_guesses(parts: Parts, view: str, guess: Guess, seen_by: Witness) -> Parts:
-    """*Tune* and *report* with the embeddings of what is reconstructed of them."""
+def _with_guesses(parts: Parts, seen: Parts, view: str, guess: Guess, seen_by: Witness) -> Parts:
+    """*Tune* and *report* of ``parts`` with the embeddings of what is reconstructed of what was ``seen``."""
 
-    def guessed(people: People) -> People:
-        return with_view(people, GUESSED, seen_by.embed(guess(people.views[view])))
+    def guessed(people: People, messages: People) -> People:
+        return with_view(people, GUESSED, seen_by.embed(guess(messages.views[view])))
 
-    return replace(parts, tune=guessed(parts.tune), report=guessed(parts.report))
+    return replace(parts, tune=guessed(parts.tune, seen.tune), report=guessed(parts.report, seen.report))
 
 
-def _reconstruction(bench: Bench, view: str, seen_by: Witness | None) -> tuple[dict[str, Any], Guess]:
+def _reconstruction(
+    bench: Bench, view: str, seen_by: Witness | None, decoded: Guess | None
+) -> tuple[dict[str, Any], Guess]:
     """Likeness of every estimate on *report*, and the guess that is best on *tune* by PSNR."""
     examples = Examples(bench.parts.learn.views[view], bench.learn_pictures)
     estimators = estimators_for(examples)
     guesses = {name: learned(examples) for name, learned in {**TRIVIAL, **estimators}.items()}
+    if decoded is not None:
+        guesses[GENERATOR] = decoded
     messages = bench.parts.report.views[view]
     rows = {name: _likeness(bench, guess(messages), seen_by) for name, guess in guesses.items()}
     tuned = {
         name: float(psnr_db(guesses[name](bench.parts.tune.views[view]), bench.tune_pictures).mean())
-        for name in estimators
+        for name in guesses
+        if name not in TRIVIAL
     }
     best = max(tuned, key=tuned.__getitem__)
     return {"best": best, "trivial": list(TRIVIAL), "estimators": rows}, guesses[best]

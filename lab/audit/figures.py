@@ -96,6 +96,13 @@ def over_light(rows: Sequence[Mapping[str, Any]], figure: str, title: str) -> st
     return drawn(f"light-{figure}", WIDE_IN, draw, f"{title} over light")
 
 
+def shown_name(name: str, view: Mapping[str, Any]) -> str:
+    """A view as plots and tables call it."""
+    if not view["sent"]:
+        return f"{name} (never sent)"
+    return f"{name} (image-equivalent)" if view["image_equivalent"] else name
+
+
 def _rows(document: Document, who: str, figure: str) -> list[tuple[str, float, Sequence[float], int]]:
     """Name, value, interval and colour, the least telling first."""
     rows = []
@@ -103,9 +110,7 @@ def _rows(document: Document, who: str, figure: str) -> list[tuple[str, float, S
         seen = view["identification"]
         best = seen["attackers"][seen[who]]
         colour = 0 if view["sent"] else 1
-        rows.append(
-            (name if view["sent"] else f"{name} (never sent)", best[figure], best[f"{figure}_95"], colour)
-        )
+        rows.append((shown_name(name, view), best[figure], best[f"{figure}_95"], colour))
         true = view["true_labels"]
         if true is not None:
             best = true["attackers"][true[who]]

@@ -5,7 +5,8 @@ from html import escape
 from typing import Any, Final
 
 from lab.audit import figures
-from lab.audit.views import FULL, LITE, LOGITS, MEASUREMENT
+from lab.audit.verdicts import BROKEN, HOLDS, UNDECIDED
+from lab.audit.views import ANSWERS, FULL, LATENT, LITE, LOGITS, MEASUREMENT
 from lab.report_markup import (
     figure,
     note,
@@ -21,14 +22,24 @@ from lab.report_markup import (
     whole_page,
 )
 
+_OVERALL: Final = {
+    HOLDS: ("Yes", "keeps every limit that was checked"),
+    UNDECIDED: ("Not decided", "breaks no limit, but too little was tried to say that it keeps every one"),
+    BROKEN: ("No", "does NOT keep every limit"),
+}
+_SHOWN: Final = {HOLDS: HOLDS, UNDECIDED: "NOT DECIDED", BROKEN: "BROKEN"}
+
 Document = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 WHAT: Final = {
     LITE: "presence and up to four answers: the default",
-    FULL: "every answer that this bundle allows",
+    FULL: "every answer that mode attr lets out of this bundle",
+    LATENT: "what mode latent seals for one host. Image-equivalent: whoever opens it and holds a generator "
+    "has a picture; nothing is promised but the seal",
+    ANSWERS: "every answer of the model; no mode sends them, attacked for comparison",
     LOGITS: "scores before the decision; stay in the device, attacked for comparison",
-    MEASUREMENT: "the numbers of the photodiodes; stay in the device. Treat them as an image",
+    MEASUREMENT: "the numbers of the photodiodes; stay in the device. Image-equivalent: as good as a picture",
 }
 
 
@@ -51,9 +62,8 @@ def page(document: Document) -> str:
 
 
 def _head(document: Document) -> str:
-    bundle, holds = document["bundle"], document["holds"]
-    words = "keeps every limit that was checked" if holds else "does NOT keep every limit"
-    cards = [(("Yes" if holds else "No"), words)]
+    bundle = document["bundle"]
+    cards = [_OVERALL[document["verdict"]]]
     cards += [
         (strength(each["value"]), f"{each['words']}; limit {each['limit']:g}")
         for each in document["verdicts"]
@@ -62,9 +72,28 @@ def _head(document: Document) -> str:
     name = f"{bundle['name']} {bundle['version']}, {bundle['d']} masks, mode {bundle['mode']}"
     return (
         f"<h1>Privacy audit: {escape(name)}</h1><p>Content <code>{escape(bundle['content_id'])}</code></p>"
-        f'<ul class="big">{items}</ul>'
+        + paragraph(_sent(document))
+        + f'<ul class="big">{items}</ul>'
         + note("We attacked our own device with everything below. No picture of a person is in this page.")
     )
+
+
+def _sent(document: Document) -> str:
+    """What leaves, in the words of somebody who has read nothing else."""
+    views = {name: view for name, view in document["views"].items() if view["sent"]}
+    told = [f"in mode {name} {_contents(view)}" for name, view in views.items()]
+    listed = "; ".join(told) or "no mode sends anything about one person"
+    return (
+        f"What can leave a device with this bundle: {listed}. In mode agg only noisy counts of many visits "
+        "leave. Which of these modes a device uses is set on the device itself and shown in its topic info."
+    )
+
+
+def _contents(view: Row) -> str:
+    if view["image_equivalent"]:
+        return "a sealed latent, which is as good as a picture for whoever can open it"
+    names = ", ".join(name.replace("_", " ") for name in view["attributes"])
+    return f"whether there is a face, and yes, no or nothing about {names}"
 
 
 def _verdicts(document: Document) -> str:
@@ -74,13 +103,18 @@ def _verdicts(document: Document) -> str:
                 text(each["words"], each["name"]),
                 figure(number(each["value"])),
                 figure(f"{each['limit']:g}"),
-                text("holds" if each["holds"] else "BROKEN"),
+                text(_SHOWN[each["verdict"]], _decided_by(each)),
             ),
             "" if each["holds"] else "ours",
         )
         for each in document["verdicts"]
     )
     return table(("what|", "found", "at most", "|"), rows)
+
+
+def _decided_by(each: Row) -> str:
+    windows = each["decided_by"]
+    return "" if windows is None else f"some {windows:,} windows would tell"
 
 
 def _identification(document: Document) -> str:
@@ -128,7 +162,8 @@ def _attackers(document: Document) -> str:
         "first and "
         "above the threshold that lets 1 % of strangers through. Rank-10 by chance is ten times rank-1 "
         "by chance; "
-        "EER by chance is 50 %, TAR 0.1 %."
+        "EER by chance is 50 %, TAR 0.1 %. AUC: how often a message of the same person looks more alike than "
+        "one of another; by chance 0.5."
     )
     return table(heads, rows) + note(small)
 
@@ -209,7 +244,7 @@ def _reconstruction(document: Document) -> str:
 
 def _withheld(document: Document) -> str:
     views = {
-        name if view["sent"] else f"{name} (never sent)": view["withheld"]
+        figures.shown_name(name, view): view["withheld"]
         for name, view in document["views"].items()
         if view["withheld"] and name != LOGITS
     }

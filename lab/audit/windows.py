@@ -10,16 +10,15 @@ from lab.audit.attackers import MOST_PAIRS, Values, same_pairs
 from lab.audit.bench import Bench
 from lab.audit.counts import (
     CONFIDENCE,
-    Crowd,
     NoisyCounts,
     Progress,
     epsilon_bound,
-    membership,
     neighbours,
 )
 from lab.audit.device_counts import MECHANISM, DeviceCounts
+from lab.audit.membership import Crowd, membership
 from lab.audit.people import People, occasions
-from lab.audit.views import LITE, lite_names
+from lab.audit.views import LITE
 from lab.audit.withheld import guesses
 from lsi.aggregate import LEAST_VISITS
 
@@ -49,9 +48,9 @@ def aggregation(
         windows: How many are simulated for the attacker who saw everybody once before. For epsilon each
             window of a pair is released for a quarter of them, but ``MOST_ROUNDS`` times at most.
         progress: Told (windows done, in all).
-        insiders: Windows for the attacker who knows every answer; as many as ``windows`` by default.
+        insiders: Windows for the attacker who knows every answer; a tenth of ``windows`` by default.
     """
-    names = lite_names(bench.bundle)
+    names = bench.subject.lite
     if not names:
         return None
     mechanism, rounds = DeviceCounts(names), min(MOST_ROUNDS, max(2, windows // 4))
@@ -61,7 +60,9 @@ def aggregation(
         "attributes": list(names),
         "epsilon": [asdict(case) for case in epsilon_cases(mechanism, len(names), rounds)],
         "membership": membership(mechanism, before, windows, progress),
-        "insider": membership(mechanism, inside, windows if insiders is None else insiders, progress, seed=1),
+        "insider": membership(
+            mechanism, inside, max(1, windows // 10) if insiders is None else insiders, progress, seed=1
+        ),
     }
 
 

@@ -110,17 +110,34 @@ def test_no_picture_and_no_measurement_is_in_the_results(audited: Path) -> None:
     assert len((audited / "out" / "audit.json").read_bytes()) < 60_000
 
 
+def with_verdict(found: dict[str, Any], verdict: str, **changes: int) -> dict[str, Any]:
+    first = {**found["verdicts"][0], "verdict": verdict, "holds": False, **changes}
+    return {**found, "verdict": verdict, "holds": False, "verdicts": [first]}
+
+
+def test_a_limit_that_is_not_decided_has_an_exit_code_of_its_own_and_says_what_would_decide(
+    audited: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unclear = with_verdict(document(audited), "not decided", decided_by=90_000)
+    written = Written(audited / "audit.json", audited / "audit.html", None)
+    monkeypatch.setattr(audit_command, "_audited", lambda _: (unclear, written))
+    assert main(["audit", BUNDLE, "--data", "any.npz"]) == 37
+    told = capsys.readouterr()
+    assert "Not decided: attr_lite_rank1_over_chance" in told.err
+    assert "--windows 90000" in told.err
+    assert "not decided attr_lite_rank1_over_chance" in told.out
+
+
 def test_a_broken_limit_is_told_by_the_exit_code(
     audited: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = document(audited)
-    broken = {**found, "holds": False, "verdicts": [{**found["verdicts"][0], "holds": False}]}
+    broken = with_verdict(document(audited), "broken")
     written = Written(audited / "audit.json", audited / "audit.html", None)
     monkeypatch.setattr(audit_command, "_audited", lambda _: (broken, written))
     assert main(["audit", BUNDLE, "--data", "any.npz"]) == 36
     told = capsys.readouterr()
     assert "Limits are broken: attr_lite_rank1_over_chance" in told.err
-    assert "BROKEN attr_lite_rank1_over_chance" in told.out
+    assert "BROKEN      attr_lite_rank1_over_chance" in told.out
     assert "not signed" in told.out
 
 

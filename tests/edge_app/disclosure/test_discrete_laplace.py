@@ -6,6 +6,7 @@ from collections import Counter
 from fractions import Fraction
 from functools import cache
 
+import opendp.prelude as opendp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from edge_app.disclosure.discrete_laplace import Below, _with_chance_exp, discrete_laplace
 
 DRAWS = 20_000
+opendp.enable_features("contrib")
 
 
 def repeatable(seed: int) -> Below:
@@ -99,11 +101,29 @@ def test_noise_without_a_scale_is_refused(decay: Fraction) -> None:
         discrete_laplace(decay)
 
 
-def test_it_draws_like_opendp() -> None:
-    opendp = pytest.importorskip("opendp.prelude", reason="opendp is not installed (pip install opendp)")
-    opendp.enable_features("contrib")
+def of_opendp(decay: Fraction, draws: int = DRAWS) -> Counter[int]:
     space = opendp.atom_domain(T=int), opendp.absolute_distance(T=int)
-    theirs = opendp.m.make_laplace(*space, scale=5.0)
-    found = Counter(theirs(0) for _ in range(DRAWS))
-    statistic, degrees = chi_square(found, Fraction(1, 5))
+    mechanism = opendp.m.make_laplace(*space, scale=float(1 / decay))
+    return Counter(mechanism(0) for _ in range(draws))
+
+
+def two_samples(ours: Counter[int], theirs: Counter[int]) -> tuple[float, int]:
+    """Chi-square between samples of one size; values seen less than ten times in all share a cell."""
+    common = {value for value in ours | theirs if ours[value] + theirs[value] >= 10}
+    rest = [sum(count for value, count in each.items() if value not in common) for each in (ours, theirs)]
+    pairs = [(ours[value], theirs[value]) for value in common] + ([(rest[0], rest[1])] if any(rest) else [])
+    return sum((one - two) ** 2 / (one + two) for one, two in pairs), len(pairs)
+
+
+@pytest.mark.parametrize("decay", [Fraction(1, 5), Fraction(1), Fraction(5, 2)])
+def test_it_draws_like_opendp(decay: Fraction) -> None:
+    theirs = of_opendp(decay)
+    statistic, degrees = chi_square(theirs, decay)
     assert statistic < bound(degrees)
+    statistic, degrees = two_samples(drawn(decay, seed=11), theirs)
+    assert statistic < bound(degrees)
+
+
+def test_the_comparison_with_opendp_tells_a_neighbouring_scale_apart() -> None:
+    statistic, degrees = two_samples(drawn(Fraction(1, 5), seed=11), of_opendp(Fraction(1, 4)))
+    assert statistic > bound(degrees)

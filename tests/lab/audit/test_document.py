@@ -32,11 +32,11 @@ MESSAGES = {
 SEEN = {"finder": "nearest", "verifier": "nearest", "attackers": {"nearest": FIGURES}}
 AVERAGED = ("rank1_over_chance", "rank1_over_chance_95", "auc", "auc_95")
 AUC = {"auc": 0.7, "auc_95": [0.6, 0.8], "chance": 0.5}
-MEMBER = {
+MEMBER: dict[str, Any] = {
     "people": 50, "visits": 20, "windows": 1000, "chance": 0.02, "rate": 0.02, "over_chance": 1.0,
     "over_chance_99": [0.9, 1.08],
 }  # fmt: skip
-COUNTED = {
+COUNTED: dict[str, Any] = {
     "mechanism": "discrete Laplace",
     "attributes": ["Smiling"],
     "membership": MEMBER,
@@ -53,7 +53,8 @@ def found(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
         },
     }  # fmt: skip
     lite = {
-        "sent": True, "attributes": ["Smiling"], "channel": MESSAGES, "identification": SEEN,
+        "sent": True, "image_equivalent": False, "attributes": ["Smiling"],
+        "channel": MESSAGES, "identification": SEEN,
         "true_labels": {**SEEN, "channel": MESSAGES}, "withheld": {"Male": AUC}, "reconstruction": rebuilt,
     }  # fmt: skip
     bits = {
@@ -62,7 +63,14 @@ def found(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
         "effective_bits_per_mask": 4.2,
         "fano_rank1_at_most": 1.0,
     }
-    raw = {**lite, "sent": False, "attributes": [], "channel": bits, "true_labels": None}
+    raw = {
+        **lite,
+        "sent": False,
+        "image_equivalent": True,
+        "attributes": [],
+        "channel": bits,
+        "true_labels": None,
+    }
     people = {"learn": 90, "tune": 50, "report": 50}
     fields: dict[str, Any] = {
         "data": {
@@ -145,10 +153,37 @@ def test_the_page_says_all_and_shows_nobody() -> None:
     assert text.count("<svg") == 4
 
 
+def test_the_page_says_first_what_can_leave() -> None:
+    views = found()["views"]
+    lite = {**views["attr-lite"], "attributes": ["Wearing_Hat", "Smiling"]}
+    latent = {**views["measurement"], "sent": True}
+    text = page(
+        complete(BUNDLE, found(views={**views, "attr-lite": lite, "latent": latent}), Limits(), TODAY)
+    )
+    first = text[: text.index("Does it keep its limits?")]
+    assert (
+        "in mode attr-lite whether there is a face, and yes, no or nothing about Wearing Hat, Smiling"
+        in first
+    )
+    assert "in mode latent a sealed latent, which is as good as a picture" in first
+    assert "measurement" not in first
+
+
 def test_a_broken_limit_stands_at_the_top_of_the_page() -> None:
     text = page(complete(BUNDLE, found(), Limits(attr_lite_entropy_bits=1.0), TODAY))
     assert "does NOT keep every limit" in text
     assert "BROKEN" in text
+
+
+def test_a_limit_that_too_few_windows_could_not_decide_is_neither_kept_nor_broken() -> None:
+    wide = {**COUNTED, "membership": {**MEMBER, "over_chance_99": [0.8, 1.3]}}
+    document = complete(BUNDLE, found(aggregation=wide), Limits(), TODAY)
+    assert (document["verdict"], document["holds"]) == ("not decided", False)
+    text = page(document)
+    assert "<b>Not decided</b>" in text
+    assert "NOT DECIDED" in text
+    assert re.search("some [0-9],000 windows would tell", text)
+    assert "keeps every limit that" not in text
 
 
 def test_what_was_not_done_is_left_out_of_the_page() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from lab.audit.verdicts import Limits, read_limits, verdicts
+from lab.audit.verdicts import Limits, overall, read_limits, verdicts
 from lsi.errors import ConfigError
 
 
@@ -30,14 +30,46 @@ def test_each_limit_is_held_to_its_own_figure() -> None:
         assert [each for each, holds in held(verdicts(broken, Limits())).items() if not holds] == [name]
 
 
-def test_counts_are_held_to_their_upper_bound_and_their_epsilon() -> None:
-    counted = {
-        "membership": {"over_chance": 1.05, "over_chance_99": [1.0, 1.11]},
-        "epsilon": [{"holds": True}, {"holds": False}],
+def counted(rate: float, upper: float, epsilon: bool = True) -> dict[str, Any]:  # noqa: FBT002 - a case
+    member = {"over_chance": rate, "over_chance_99": [2 * rate - upper, upper], "windows": 20_000}
+    return {
+        **document(),
+        "aggregation": {"membership": member, "epsilon": [{"holds": True}, {"holds": epsilon}]},
     }
-    found = held(verdicts({**document(), "aggregation": counted}, Limits()))
+
+
+def of_counts(found: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(each for each in found if each["name"] == "agg_rank1_over_chance_upper")
+
+
+def test_counts_are_held_to_their_upper_bound_and_their_epsilon() -> None:
+    found = held(verdicts(counted(1.15, 1.2, epsilon=False), Limits()))
     assert not found["agg_rank1_over_chance_upper"]
     assert not found["epsilon_violations"]
+    assert all(held(verdicts(counted(1.0, 1.1), Limits())).values())
+
+
+def test_too_few_windows_decide_nothing_and_count_as_little_as_a_broken_limit() -> None:
+    found = of_counts(verdicts(counted(1.05, 1.15), Limits()))
+    assert (found["verdict"], found["holds"]) == ("not decided", False)
+    # Half the room that the interval takes: four times the windows.
+    assert found["decided_by"] == pytest.approx(80_000, rel=0.2)
+    narrower = counted(1.05, 1.05 + 0.1 * (20_000 / found["decided_by"]) ** 0.5)
+    assert of_counts(verdicts(narrower, Limits()))["holds"]
+
+
+def test_a_rate_above_the_limit_is_broken_however_few_windows_there_were() -> None:
+    for rate in (1.1, 1.2):
+        found = of_counts(verdicts(counted(rate, 3.0), Limits()))
+        assert (found["verdict"], found["decided_by"]) == ("broken", None)
+
+
+def test_the_worst_verdict_is_that_of_the_audit() -> None:
+    kinds = ("holds", "not decided", "broken")
+    rows = [{"verdict": kind} for kind in kinds]
+    assert [overall(rows[:count]) for count in (1, 2, 3)] == list(kinds)
+    assert overall(rows[::-1]) == "broken"
+    assert overall([]) == "holds"
 
 
 def test_what_does_not_hold_without_data_breaks_the_audit() -> None:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lab.audit.counts import Released
-from lab.audit.device_counts import DeviceCounts
+from lab.audit.device_counts import BUFFER_BYTES, BufferedChance, DeviceCounts
 from lab.audit.people import People
 from lab.audit.views import LITE
 from lab.audit.windows import crowds, epsilon_cases
@@ -73,3 +73,31 @@ def test_who_saw_a_person_once_expects_what_stays_and_not_what_changes() -> None
     assert before.expected[:, 0] == pytest.approx(before.shown[:, 0], abs=0.02)
     assert before.expected[:, 1] == pytest.approx(np.full(60, 0.5), abs=0.15)
     assert before.visits == 5
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 255, 256, 257])
+def test_buffered_chance_is_even_and_below_its_limit(limit: int) -> None:
+    chance = BufferedChance()
+    draws = 20_000
+    counts = np.bincount([chance.below(limit) for _ in range(draws)], minlength=limit)
+    assert len(counts) == limit
+    # Chi squared of limit - 1 degrees of freedom: six deviations above its mean is one run in many millions.
+    even = draws / limit
+    assert ((counts - even) ** 2 / even).sum() <= (limit - 1) + 6 * (2 * (limit - 1)) ** 0.5 + 15 * (
+        limit > 1
+    )
+
+
+def test_no_byte_of_the_source_is_used_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    stream = iter(range(10**9))
+
+    def source(count: int) -> bytes:
+        asked.append(count)
+        return b"".join((next(stream) % 65_536).to_bytes(2, "little") for _ in range(count // 2))
+
+    monkeypatch.setattr("os.urandom", source)
+    chance = BufferedChance()
+    drawn = [chance.below(65_536) for _ in range(BUFFER_BYTES)]
+    assert drawn == [k % 65_536 for k in range(BUFFER_BYTES)]
+    assert asked == [BUFFER_BYTES] * 2
