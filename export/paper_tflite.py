@@ -1,7 +1,7 @@
 """A program of the paper's encoder as a TFLite file, in float32 or dynamic int8.
 
 Dynamic int8: the weights of linear steps int8 with a scale per row, their inputs quantised by the
-runtime, everything else float32.
+runtime, everything else float32. ``export.paper_static`` quantises inputs and outputs beforehand.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -50,13 +50,13 @@ def tflite_model(program: Program, recipe: Recipe, grouping: Grouping = Grouping
     Raises:
         BundleError: The file has a form that some runtime computes wrongly without a word.
     """
-    lowering = _Lowering(recipe, grouping, shapes_of(program))
+    lowering = Lowering(recipe, grouping, shapes_of(program))
     model = lowering.file(program)
     check_model(model)
     return model
 
 
-class _Lowering:
+class Lowering:
     """Turns steps into operators.
 
     A value has up to two tensors: its rows, and one pixel with the same numbers for convolutions.
@@ -88,16 +88,20 @@ class _Lowering:
         }
 
     def file(self, program: Program) -> bytes:
+        """The bytes of the file of ``program``."""
         source = self._operators.source(program.source, self._shapes[program.source])
         self._rows[program.source] = source
         for step in program.steps:
-            if self._is_convolution and step.op is Op.BLOCKS:
-                self._pixels[step.output] = self._convolved(step)
-            else:
-                inputs = [self._row_tensor(name) for name in step.inputs]
-                self._rows[step.output] = self._one_tensor[step.op](step, *inputs)
+            self._add(step)
         sinks = [self._row_tensor(name) for name in program.outputs]
         return self._operators.graph.to_bytes(source, sinks)
+
+    def _add(self, step: Step) -> None:
+        if self._is_convolution and step.op is Op.BLOCKS:
+            self._pixels[step.output] = self._convolved(step)
+        else:
+            inputs = [self._row_tensor(name) for name in step.inputs]
+            self._rows[step.output] = self._one_tensor[step.op](step, *inputs)
 
     def _row_tensor(self, name: str) -> int:
         if name not in self._rows:
