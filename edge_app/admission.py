@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from edge_app.config import TrustSettings
 from edge_app.encoder import TfliteEncoder
 from edge_app.tflite_model import TfliteModel
-from firmware.board import Board
+from edge_app.trust_settings import TrustSettings
+from firmware.board_parts import Board
 from lsi.bundle import Bundle, BundleFile, contents_of, open_bundle
 from lsi.disclosure import PayloadMode
 from lsi.errors import AppConfigError, BundleError, ShapeMismatchError

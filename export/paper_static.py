@@ -4,16 +4,16 @@ Linear steps are int8 throughout, with the ranges that their inputs and outputs 
 measurements; norms, activations and sums stay float32. Two linear steps in a row hand over their code.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.known_bad import check_model
-from export.paper_program import Array, Op, Program, Step, row_parts, shapes_of, values_of
+from export.paper_program import Array, Op, Program, Shape, Step, row_parts, shapes_of, values_of
 from export.paper_tflite import Grouping, Lowering, Recipe
 from export.tflite_graph import Affine
-from export.tflite_operators import CONV_2D_GROUPED_VERSION, FULLY_CONNECTED_INT8_VERSION
+from export.tflite_operators import CONV_2D_GROUPED_VERSION, FULLY_CONNECTED_INT8_VERSION, Linear
 from export.tflite_writer import Interval, activation_affine, bias_affine, weight_affine
 
 _LINEAR = frozenset({Op.LINEAR, Op.BLOCKS})
@@ -83,28 +83,24 @@ class _StaticLowering(Lowering):
         return self._pixel_codes[name]
 
     def _linear(self, step: Step, x: int) -> int:
-        weights = self._weights(f"{step.output}.weight", step.weights, step.weights[0].shape)
-        bias = self._bias(step, step.weights, step.biases)
-        code, version = self._affines[step.output], FULLY_CONNECTED_INT8_VERSION
-        return self._operators.fully_connected(step.output, x, weights, bias, version, code)
+        linear = self._int8(step, step.weights[0].shape, FULLY_CONNECTED_INT8_VERSION)
+        return self._operators.fully_connected(step.output, x, linear)
 
     def _convolved(self, step: Step) -> int:
         channels, inputs = len(step.weights) * len(step.weights[0]), step.weights[0].shape[1]
-        return self._operators.pointwise_convolution(
-            step.output,
-            self._pixel_code(step.inputs[0]),
-            self._weights(f"{step.output}.weight", step.weights, (channels, 1, 1, inputs)),
-            self._bias(step, step.weights, step.biases),
-            CONV_2D_GROUPED_VERSION,
-            self._affines[step.output],
-        )
+        linear = self._int8(step, (channels, 1, 1, inputs), CONV_2D_GROUPED_VERSION)
+        return self._operators.pointwise_convolution(step.output, self._pixel_code(step.inputs[0]), linear)
 
-    def _bias(self, step: Step, weights: Sequence[Array], biases: Sequence[Array]) -> int:
+    def _int8(self, step: Step, shape: Shape, version: int) -> Linear:
+        weights = self._weights(f"{step.output}.weight", step.weights, shape)
+        return Linear(weights, self._bias(step), version, self._affines[step.output])
+
+    def _bias(self, step: Step) -> int:
         """int32 biases of all rows, zeros where there are none."""
-        rows = np.concatenate([weight_affine(np.asarray(each, np.float32)).scales for each in weights])
+        rows = np.concatenate([weight_affine(np.asarray(each, np.float32)).scales for each in step.weights])
         of_rows = Affine(rows, np.zeros(len(rows), np.int64))
         affine = bias_affine(self._affines[step.inputs[0]], of_rows)
-        values = np.concatenate(biases) if biases else np.zeros(len(rows))
+        values = np.concatenate(step.biases) if step.biases else np.zeros(len(rows))
         return self._operators.constant(f"{step.output}.bias", _codes(values, affine), affine)
 
 

@@ -18,6 +18,7 @@ from export.tflite_operators import (
     CONV_2D_GROUPED_VERSION,
     FULLY_CONNECTED_HYBRID_VERSION,
     LEFT_OUT,
+    Linear,
     Operators,
 )
 from export.tflite_writer import quantised_weights, weight_affine
@@ -131,7 +132,7 @@ class Lowering:
         version = 1 if self._recipe is Recipe.FLOAT32 else FULLY_CONNECTED_HYBRID_VERSION
         stored = self._weights(f"{name}.weight", [weights], weights.shape)
         bias = self._operators.constant(f"{name}.bias", _float32(biases[0])) if biases else LEFT_OUT
-        return self._operators.fully_connected(name, x, stored, bias, version)
+        return self._operators.fully_connected(name, x, Linear(stored, bias, version))
 
     def _linear(self, step: Step, x: int) -> int:
         return self._fully_connected(step.output, x, step.weights[0], step.biases)
@@ -148,13 +149,12 @@ class Lowering:
         channels, inputs = len(step.weights) * len(step.weights[0]), step.weights[0].shape[1]
         # A convolution needs a bias, unlike FULLY_CONNECTED.
         bias = np.concatenate(step.biases) if step.biases else np.zeros(channels)
-        return self._operators.pointwise_convolution(
-            step.output,
-            self._pixel(step.inputs[0]),
+        linear = Linear(
             self._weights(f"{step.output}.weight", step.weights, (channels, 1, 1, inputs)),
             self._operators.constant(f"{step.output}.bias", _float32(bias)),
             CONV_2D_GROUPED_VERSION,
         )
+        return self._operators.pointwise_convolution(step.output, self._pixel(step.inputs[0]), linear)
 
     def _norm(self, step: Step, x: int) -> int:
         write = self._operators

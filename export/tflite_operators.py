@@ -1,12 +1,13 @@
 """Operators on a graph, one method each; every method returns the tensor that it fills.
 
-All compute in float32, but for the linear ones where they are given the int8 code of their result.
+All compute in float32, but for the linear ones that are given the int8 code of their result.
 
 Ref: TensorFlow Lite operator versions (``tools/versioning/op_version.cc``): where nothing is said,
 version 1 is the one for float32.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,19 @@ _OPERATOR: Final = schema.BuiltinOperator
 _OPTIONS: Final = schema.BuiltinOptions
 
 Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """What a linear operator has beside its input: tensors, its version, and the int8 code of its result.
+
+    Without a ``code`` the result is float32. With one, input and result are int8 and the bias int32.
+    """
+
+    weights: int
+    bias: int
+    version: int
+    code: Affine | None = None
 
 
 class Operators:
@@ -58,25 +72,20 @@ class Operators:
             self._shared[key] = self.constant(name, values)
         return self._shared[key]
 
-    def fully_connected(
-        self, name: str, x: int, weights: int, bias: int, version: int, code: Affine | None = None
-    ) -> int:
-        """``x W^T + b`` for ``x`` (rows, in) and ``weights`` (out, in); int8 throughout with a ``code``."""
+    def fully_connected(self, name: str, x: int, linear: Linear) -> int:
+        """``x W^T + b`` for ``x`` (rows, in) and weights (out, in)."""
         options = (_OPTIONS.FullyConnectedOptions, schema.FullyConnectedOptionsT())
-        result = self._activation(name, (self.shapes[x][0], self.shapes[weights][0]), code)
-        return self._fill(_OPERATOR.FULLY_CONNECTED, [x, weights, bias], result, options, version)
+        result = self._activation(name, (self.shapes[x][0], self.shapes[linear.weights][0]), linear.code)
+        inputs = [x, linear.weights, linear.bias]
+        return self._fill(_OPERATOR.FULLY_CONNECTED, inputs, result, options, linear.version)
 
-    def pointwise_convolution(
-        self, name: str, x: int, filters: int, bias: int, version: int, code: Affine | None = None
-    ) -> int:
-        """One pixel ``x`` (1, 1, 1, groups * in) through ``filters`` (groups * out, 1, 1, in).
-
-        int8 throughout with a ``code``.
-        """
+    def pointwise_convolution(self, name: str, x: int, linear: Linear) -> int:
+        """One pixel ``x`` (1, 1, 1, groups * in) through weights (groups * out, 1, 1, in)."""
         options = schema.Conv2DOptionsT(padding=schema.Padding.VALID, strideW=1, strideH=1)
-        result = self._activation(name, (1, 1, 1, self.shapes[filters][0]), code)
+        result = self._activation(name, (1, 1, 1, self.shapes[linear.weights][0]), linear.code)
         tagged = (_OPTIONS.Conv2DOptions, options)
-        return self._fill(_OPERATOR.CONV_2D, [x, filters, bias], result, tagged, version)
+        inputs = [x, linear.weights, linear.bias]
+        return self._fill(_OPERATOR.CONV_2D, inputs, result, tagged, linear.version)
 
     def quantise(self, x: int, code: Affine) -> int:
         """The int8 code of float32 ``x``."""

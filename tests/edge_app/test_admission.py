@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_app.admission import Check, Terms, admit, check_compatible
-from edge_app.config import TrustSettings
+from edge_app.trust_settings import TrustSettings
 from firmware.board import find_board
 from lab.signed_copy import SignedCopy
 from lsi.archive import pack, unpack
