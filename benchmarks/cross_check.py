@@ -131,7 +131,7 @@ def compared(name: str, pair: Pair, their_s: float) -> list[Figure]:
 def _outputs(
     model: bytes, inputs: NDArray[np.float32], like: Sequence[NDArray[np.float64]]
 ) -> list[NDArray[np.float32]]:
-    """The outputs in the order of ``like``, told apart by their size: the converters name them as they like."""
+    """The outputs in the order of ``like``, told apart by their size: converters name them freely."""
     by_size = {each[0].size: each for each in Model(model).outputs(inputs)}
     return [by_size[each[0].size].reshape(each.shape) for each in like]
 

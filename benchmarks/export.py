@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.trained is None:
         figures += _of_random(weights, parsed.rows)
     else:
-        figures += _of_trained(load_trained(parsed.trained))
+        figures += _of_trained(load_trained(parsed.trained), parsed.rows)
     print(report("export", figures, as_json=parsed.json))
     return 0
 
@@ -101,9 +101,8 @@ def _of_random(weights: PaperWeights, rows: int) -> list[Figure]:
     return _accuracy(found["dynamic"], {f"mild_{name}": each for name, each in milder_found.items()} | found)
 
 
-def _of_trained(trained: TrainedEncoder) -> list[Figure]:
-    middle = len(trained.measurements) // 2
-    calibration, inputs = trained.measurements[:middle], trained.measurements[middle:]
+def _of_trained(trained: TrainedEncoder, rows: int) -> list[Figure]:
+    calibration, inputs = trained.measurements[:rows], trained.measurements[rows : 2 * rows]
     found = _agreements(trained.program, inputs, calibration, trained.chosen)
     auc = Figure("auc_of_trained", trained.auc, "AUC", None, None, {"chance": 0.5})
     return [*_accuracy(found["dynamic"], found), auc]

@@ -16,13 +16,13 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from export.paper_export import simplified
-from export.paper_plain import plain_program
+from export.paper_plain import OFFSET, plain_program
 from export.paper_program import Array, Op, Program, Step, row_parts, values_of
 from export.tflite_graph import Graph
 from export.tflite_operators import FULLY_CONNECTED_HYBRID_VERSION, LEFT_OUT, Linear, Operators
 from export.tflite_writer import quantised_weights, weight_affine
 from lsi.units import NS_PER_MS
-from training.paper_weights import PaperWeights
+from training.paper_weights import STYLES, WIDTH, PaperWeights
 from training.read_out import Dense
 
 D: Final = 64
@@ -96,6 +96,15 @@ def one_fully_connected(weight_bytes: int) -> bytes:
     weights = write.constant("weights", quantised_weights(values, affine), affine)
     result = write.fully_connected("y", source, Linear(weights, LEFT_OUT, FULLY_CONNECTED_HYBRID_VERSION))
     return write.graph.to_bytes(source, result)
+
+
+def output_block(program: Program) -> Program:
+    """The last block alone: 18 tokens of 512 numbers, flattened, to the offset."""
+    steps = [step for step in program.steps if step.output == OFFSET or step.output.startswith("out.")]
+    own = {step.output for step in steps}
+    (tokens,) = {name for step in steps for name in step.inputs} - own
+    cut = Step(Op.RESHAPE, tokens, ("tokens.flat",), shape=(STYLES, WIDTH))
+    return Program("tokens.flat", STYLES * WIDTH, (cut, *steps), (OFFSET,))
 
 
 @dataclass(frozen=True, slots=True)
