@@ -184,8 +184,8 @@ def with_int8_inputs(program: Program, measurements: NDArray[np.float32]) -> lis
         high = np.maximum(x.max(axis=axes[step.op], keepdims=True), 0.0)
         scale = np.maximum((high - low) / INT8_STEPS, np.finfo(np.float32).tiny)
         zero = np.rint(low / scale)
-        codes: Array = np.clip(np.rint(x / scale), zero, zero + INT8_STEPS)
-        return codes * scale
+        coded: Array = np.clip(np.rint(x / scale), zero, zero + INT8_STEPS) * scale
+        return coded
 
     found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in program.outputs}
     for part in row_parts(measurements):

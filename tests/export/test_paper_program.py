@@ -17,7 +17,7 @@ def computed(
     """What ``op`` makes of ``X``, which a program has to build from its one row first."""
     step = Step(op, "result", ("x",), weights, biases, index=index)
     program = Program("m", 6, (Step(Op.RESHAPE, "x", ("m",), shape=(2, 3)), step), ("result",))
-    result = evaluate(program, X.reshape(1, -1))["result"][0]
+    result: Array = evaluate(program, X.reshape(1, -1))["result"][0]
     assert result.shape == shapes_of(program)["result"]
     return result
 
