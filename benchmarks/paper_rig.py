@@ -5,7 +5,7 @@ is harsher on int8 than a trained net is expected to be; a milder set has its ma
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -161,7 +161,7 @@ class Agreement:
     signs: float
 
 
-def agreement(found: list[NDArray[np.float32]], wanted: tuple[NDArray[np.float64], ...]) -> Agreement:
+def agreement(found: Sequence[NDArray[np.floating]], wanted: tuple[NDArray[np.float64], ...]) -> Agreement:
     """Compare offset and logits, (n, ...) each."""
     a, b = found[0].reshape(len(found[0]), -1), wanted[0].reshape(len(wanted[0]), -1)
     cosines = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
