@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FRAMES ?=
 SCENE ?=
 WEB ?=
+FUZZ_S ?= 60
 # Each process of the tests takes up to 1.3 GB.
 JOBS ?= 2
 PYTEST_ARGS ?=
@@ -56,6 +57,13 @@ $(NODE)/.done: Makefile
 	npm install --silent --no-fund --no-audit --prefix $(NODE) 'mqtt@^5' '@asyncapi/specs@^6' || { echo "npm failed: the tests with Node.js are skipped."; exit 0; }; \
 	touch $@
 
+# A third one, for the converter that ours is compared with: 2 GB, most of it PyTorch and JAX.
+CROSS := .venv-litert-torch
+$(CROSS)/.done: $(BIN)/python $(DECLARED)
+	@echo "Installing litert-torch into $(CROSS) (once, 2 GB) ..."; $(BIN)/python -m venv $(CROSS)
+	@$(CROSS)/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt -e . -e 'packaging/lsi-host[train,export,cross-check]'
+	@touch $@
+
 venv: $(VENV)/.dev ## make the development environment
 
 demo: $(if $(WEB),$(VENV)/.web,$(VENV)/.demo) ## light to payload on your terminal, or on a page with WEB=1; FRAMES=5 ends after five, SCENE=FILE shows yours
@@ -79,6 +87,13 @@ lint: $(VENV)/.dev ## ruff, mypy strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
+cross-check: $(VENV)/.dev $(CROSS)/.done ## our TFLite writer beside litert-torch (2 GB; minutes)
+	@$(BIN)/python -m benchmarks.cross_check
+
+fuzz: $(VENV)/.dev ## coverage-guided fuzzing of the bundle's parser; FUZZ_S=3600 for an hour
+	@$(PIP) install -c constraints.txt -e '.[fuzz]'
+	@$(BIN)/python -m benchmarks.bundle_fuzz --seconds $(FUZZ_S)
+
 bench: $(VENV)/.dev ## the figures that need no data
 	@for name in scan bundle_load start_up; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
@@ -88,6 +103,6 @@ wheels: $(VENV)/.dev ## build both distributions into dist/
 	@ls dist
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) $(OLD) $(NODE) dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(OLD) $(NODE) $(CROSS) dist build .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help venv demo debian-packages test test-full guest lint bench wheels clean
+.PHONY: help venv demo debian-packages test test-full guest lint cross-check fuzz bench wheels clean

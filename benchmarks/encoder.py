@@ -3,7 +3,7 @@
 One thread, models in turn, medians of CPU time. The float32 peer is the plain lowering of the official
 arithmetic, query, key and softmax included. The PyTorch peer is ``training.paper_encoder`` with the head,
 in eager mode; it computes no query and key, so it is the harder one. The floor is one int8
-FULLY_CONNECTED with the same number of weight bytes.
+FULLY_CONNECTED with the same number of weight bytes: it uses each of them once, the output block 18 times.
 
     python -m benchmarks.encoder --json
 """
@@ -17,11 +17,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.paper_rig import THREADS, D, Model, contents, medians_ms, one_fully_connected
+from benchmarks.paper_rig import THREADS, D, Model, contents, medians_ms, one_fully_connected, output_block
 from benchmarks.report import Figure, report
 from export.paper_export import paper_model, plain_encoder, simplified
+from export.paper_static import static_model
 from export.paper_tflite import Grouping, Recipe, tflite_model
-from tests.training.paper_golden import golden_weights
+from tests.training.paper_golden import golden_measurements, golden_weights
 from training.paper_weights import HEAD_ATTRIBUTES, PaperWeights
 
 ROUNDS: Final = 20
@@ -67,6 +68,8 @@ def _models(weights: PaperWeights) -> dict[str, bytes]:
         "float32": tflite_model(program, Recipe.FLOAT32),
         "int8_fully_connected_only": tflite_model(program, Recipe.INT8, Grouping.FULLY_CONNECTED),
         "int8_attributes_only": paper_model(weights, Recipe.INT8, FOUR_ATTRIBUTES),
+        "int8_static": static_model(program, golden_measurements(D)),
+        "output_block": tflite_model(output_block(program), Recipe.INT8),
         "floor": one_fully_connected(contents(int8).int8_bytes),
     }
 
@@ -108,6 +111,8 @@ def _ratios(times: dict[str, float]) -> list[Figure]:
             {
                 "fully_connected_only": times["int8_fully_connected_only"] / times["floor"],
                 "attributes_only": times["int8_attributes_only"] / times["floor"],
+                "static": times["int8_static"] / times["floor"],
+                "floor_and_output_block": 1 + times["output_block"] / times["floor"],
             },
         ),
         Figure("int8_vs_simplified_float32", times["float32"] / int8_ms, "times faster", None, None, {}),

@@ -119,8 +119,8 @@ def _on_digits(folder: Path, epochs: int, all_d: list[int]) -> list[Figure]:
     files = write_digits(folder)
     data, val = open_data(files["train"]), open_data(files["val"])
     pictures = pictures_of(data, SIZE_PX)
-    generator = _generator(pictures, data.attributes)
-    lesson = _lesson(
+    generator = digits_generator(pictures, data.attributes)
+    lesson = digits_lesson(
         data.faces(data.attribute_names), pictures, generator, open_data(files["nonfaces"]).faces()
     )
     exam = val.faces(val.attribute_names)
@@ -148,16 +148,18 @@ def _on_digits(folder: Path, epochs: int, all_d: list[int]) -> list[Figure]:
     ]
 
 
-def _generator(pictures: NDArray[np.uint8], labels: NDArray[np.int8]) -> GeneratorFile:
+def digits_generator(pictures: NDArray[np.uint8], labels: NDArray[np.int8]) -> GeneratorFile:
+    """A small generator trained on ``pictures`` (n, 16, 16) for a minute."""
     settings = GeneratorSettings("digits", SynthesisShape(SIZE_PX, 32, (32, 32, 32)), mirrored=False)
     course = GeneratorCourse(GeneratorLesson(pictures, labels), settings, GENERATOR_EPOCHS)
     run_course(course, _tell, lambda _state: None)
     return course.result({})
 
 
-def _lesson(
+def digits_lesson(
     faces: FaceData, pictures: NDArray[np.uint8], generator: GeneratorFile, others: FaceData
 ) -> LatentLesson:
+    """What an encoder is to learn: scenes, the generator's latents of their pictures, attributes."""
     offsets = latents_of(encoder_of(generator, "digits"), pictures) - generator.space.mean
     both = np.stack((offsets, offsets)).astype(np.float16)  # never mirrored
     return LatentLesson(faces.luminance, both, faces.attributes, pictures, others.luminance, DETECTOR)

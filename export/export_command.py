@@ -5,7 +5,11 @@ import datetime as dt
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lsi.errors import ConfigError
+from lsi.npz_file import npz_arrays
 
 HELP: str = "write a checkpoint as a bundle, or the paper's weights as a TFLite file"
 EXAMPLE: Final = "example: lsi export checkpoints/lite16.npz -o attr-lite-16-0.2.0.lsib --created 2026-11-22"
@@ -35,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attributes", metavar="A,B", help="paper's weights only: these logits and no latent in the file"
     )
+    parser.add_argument(
+        "--static",
+        type=Path,
+        metavar="FILE",
+        help="paper's weights only: static int8 for both runtimes, ranges from the measurements in this .npz",
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing file")
 
 
@@ -52,6 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if is_paper_weights(arguments.checkpoint):
         return _export_paper(arguments)
+    if arguments.static is not None:
+        found = f"--static is for the paper's weights, and {arguments.checkpoint} holds others."
+        raise ConfigError(found, hint="leave it out: attribute bundles are static int8 anyway.")
     if is_latent_checkpoint(arguments.checkpoint):
         return _export_latent(arguments)
     return _export_attributes(arguments)
@@ -59,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _export_paper(arguments: argparse.Namespace) -> int:
     """The paper's encoder as a TFLite file: no bundle carries a latent yet."""
-    from export.paper_export import paper_model  # noqa: PLC0415 - needs flatbuffers
+    from export.paper_export import paper_model, static_paper_model  # noqa: PLC0415 - needs flatbuffers
     from export.paper_tflite import Recipe  # noqa: PLC0415 - same
     from export.write_bundle import save_new  # noqa: PLC0415 - same
     from training.paper_weights import load_paper_weights  # noqa: PLC0415 - same
@@ -70,8 +83,12 @@ def _export_paper(arguments: argparse.Namespace) -> int:
         )
         raise ConfigError(found, hint="-o NAME.tflite")
     attributes = None if arguments.attributes is None else arguments.attributes.split(",")
-    recipe = Recipe.FLOAT32 if arguments.is_float else Recipe.INT8
-    model = paper_model(load_paper_weights(arguments.checkpoint), recipe, attributes)
+    weights = load_paper_weights(arguments.checkpoint)
+    if arguments.static is not None:
+        recipe, model = "static int8", static_paper_model(weights, _measurements(arguments), attributes)
+    else:
+        recipe = Recipe.FLOAT32 if arguments.is_float else Recipe.INT8
+        model = paper_model(weights, recipe, attributes)
     save_new(model, arguments.output, replaces=arguments.force)
     outputs = (
         "offset, and logits where there is a head"
@@ -80,6 +97,15 @@ def _export_paper(arguments: argparse.Namespace) -> int:
     )
     print(f"wrote {arguments.output}: {len(model)} bytes, {recipe}, {outputs}")
     return 0
+
+
+def _measurements(arguments: argparse.Namespace) -> NDArray[np.float32]:
+    """The measurements (n, d) that ``--static`` names."""
+    if arguments.is_float:
+        raise ConfigError("--float and --static exclude each other.", hint="one of them.")
+    hint = "a .npz with measurements (n, d), as 'lsi lab record' writes them."
+    with npz_arrays(arguments.static, "file of measurements", "holds no measurements", hint) as arrays:
+        return arrays["measurements"].astype(np.float32)
 
 
 def _export_latent(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from export.paper_batching import with_batched_styles
 from export.paper_passes import (
     Pass,
@@ -17,8 +20,9 @@ from export.paper_passes import (
 )
 from export.paper_plain import LOGITS, OFFSET, plain_program
 from export.paper_program import Program
+from export.paper_static import static_model
 from export.paper_tflite import Recipe, tflite_model
-from lsi.errors import ConfigError
+from lsi.errors import ConfigError, DataError
 from training.paper_weights import HEAD_ATTRIBUTES, PaperWeights
 from training.read_out import Dense
 
@@ -48,10 +52,25 @@ def paper_model(
         ConfigError: ``attributes`` without a head, empty, repeated, or unknown to it.
         BundleError: The file has a form that some runtime computes wrongly.
     """
-    program = simplified(plain_encoder(weights))
-    if attributes is not None:
-        program = with_attributes_only(_rows(weights, attributes), LOGITS, OFFSET)(program)
-    return tflite_model(program, recipe)
+    return tflite_model(_program(weights, attributes), recipe)
+
+
+def static_paper_model(
+    weights: PaperWeights, measurements: NDArray[np.float32], attributes: Sequence[str] | None = None
+) -> bytes:
+    """Like :func:`paper_model`, in static int8 with the ranges that ``measurements`` (n, d) give.
+
+    Raises:
+        ConfigError: As :func:`paper_model`.
+        DataError: Measurements of another shape, none, or not finite.
+        BundleError: As :func:`paper_model`.
+    """
+    if measurements.ndim != 2 or measurements.shape[1] != weights.d or not len(measurements):  # noqa: PLR2004 - (n, d)
+        found = f"Measurements of shape {measurements.shape} for an encoder of {weights.d} masks."
+        raise DataError(found, hint=f"measurements (n, {weights.d}).")
+    if not np.isfinite(measurements).all():
+        raise DataError("The measurements hold numbers that are not finite.", hint="record them again.")
+    return static_model(_program(weights, attributes), measurements)
 
 
 def plain_encoder(weights: PaperWeights) -> Program:
@@ -67,6 +86,13 @@ def simplified(program: Program) -> Program:
     for each in PASSES:
         program = each(program)
     return program
+
+
+def _program(weights: PaperWeights, attributes: Sequence[str] | None) -> Program:
+    program = simplified(plain_encoder(weights))
+    if attributes is None:
+        return program
+    return with_attributes_only(_rows(weights, attributes), LOGITS, OFFSET)(program)
 
 
 def _rows(weights: PaperWeights, attributes: Sequence[str]) -> list[int]:

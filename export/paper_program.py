@@ -6,7 +6,7 @@ Weights stay in the precision in which they came until a pass folds something in
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -20,6 +20,7 @@ _ERF: Final = np.vectorize(math.erf, otypes=[np.float64])
 
 NORM_EPSILON: Final = 1e-5
 """Added to the variance in every LayerNorm of the paper's encoder."""
+ROWS_AT_ONCE: Final = 64
 
 
 class Op(StrEnum):
@@ -130,18 +131,44 @@ def shapes_of(program: Program) -> dict[str, Shape]:
     return shapes
 
 
-def evaluate(program: Program, measurement: Array) -> dict[str, NDArray[np.float64]]:
-    """All values in float64 for one measurement (d,)."""
-    values = {program.source: np.asarray(measurement, np.float64).reshape(1, program.d)}
-    for step in program.steps:
-        values[step.output] = _COMPUTE[step.op](step, *(values[name] for name in step.inputs))
-    return values
+def evaluate(program: Program, measurements: Array) -> dict[str, NDArray[np.float64]]:
+    """All values in float64 for measurements (n, d), each with n in front of its own shape."""
+    return dict(values_of(program, measurements))
 
 
 def results(program: Program, measurements: Array) -> list[NDArray[np.float64]]:
-    """Each output of the program in float64 for measurements (n, d), stacked over n."""
-    rows = [evaluate(program, row) for row in measurements]
-    return [np.stack([row[name] for row in rows]) for name in program.outputs]
+    """Each output of the program in float64 for measurements (n, d), with n in front."""
+    parts = [_outputs(program, part) for part in row_parts(measurements)]
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+
+def values_of(
+    program: Program, measurements: Array, reads: Callable[[Step, Array], Array] = lambda _, x: x
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Name and value of every step in order, as :func:`evaluate` gives them.
+
+    A value is forgotten once its last reader has run, unless the caller keeps it. ``reads`` may change what a
+    step sees of a value.
+    """
+    last = {name: index for index, step in enumerate(program.steps) for name in step.inputs}
+    values = {program.source: np.asarray(measurements, np.float64).reshape(-1, 1, program.d)}
+    yield program.source, values[program.source]
+    for index, step in enumerate(program.steps):
+        values[step.output] = _COMPUTE[step.op](step, *(reads(step, values[name]) for name in step.inputs))
+        yield step.output, values[step.output]
+        for name in set(step.inputs):
+            if last[name] == index:
+                del values[name]
+
+
+def _outputs(program: Program, measurements: Array) -> list[NDArray[np.float64]]:
+    found = {name: value for name, value in values_of(program, measurements) if name in program.outputs}
+    return [found[name] for name in program.outputs]
+
+
+def row_parts(measurements: Array) -> list[Array]:
+    """So few rows at a time that their values fit into memory with room to spare."""
+    return [measurements[first : first + ROWS_AT_ONCE] for first in range(0, len(measurements), ROWS_AT_ONCE)]
 
 
 def _shape(step: Step, inputs: list[Shape]) -> Shape:
@@ -164,8 +191,9 @@ def _linear(step: Step, x: Array) -> Array:
 
 
 def _blocks(step: Step, x: Array) -> Array:
-    pairs = zip(step.weights, x, strict=True)
-    product: Array = np.stack([weights.astype(np.float64) @ row for weights, row in pairs])
+    rows = np.moveaxis(x, -2, 0)
+    pairs = zip(step.weights, rows, strict=True)
+    product: Array = np.stack([row @ weights.astype(np.float64).T for weights, row in pairs], axis=-2)
     return product + np.stack(step.biases) if step.biases else product
 
 
@@ -181,7 +209,7 @@ def _norm(step: Step, x: Array) -> Array:
 
 def _attend(_: Step, x: Array) -> Array:
     query, key, value = np.split(x, 3, axis=-1)
-    scores = query @ key.T / np.sqrt(query.shape[-1])
+    scores = query @ np.swapaxes(key, -1, -2) / np.sqrt(query.shape[-1])
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     attended: Array = (weights / weights.sum(axis=-1, keepdims=True)) @ value
     return attended
@@ -207,7 +235,7 @@ _COMPUTE: Final[Mapping[Op, Callable[..., Any]]] = {
     Op.MULTIPLY: lambda _, x, y: x * y,
     Op.SILU: _silu,
     Op.GELU: lambda _, x: x * 0.5 * (1.0 + _ERF(x / math.sqrt(2.0))),
-    Op.STACK: lambda _, *xs: np.concatenate(xs),
-    Op.ROW: lambda step, x: x[step.index : step.index + 1],
-    Op.RESHAPE: lambda step, x: x.reshape(step.shape),
+    Op.STACK: lambda _, *xs: np.concatenate(xs, axis=-2),
+    Op.ROW: lambda step, x: x[..., step.index : step.index + 1, :],
+    Op.RESHAPE: lambda step, x: x.reshape(len(x), *step.shape),
 }

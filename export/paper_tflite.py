@@ -1,7 +1,7 @@
 """A program of the paper's encoder as a TFLite file, in float32 or dynamic int8.
 
 Dynamic int8: the weights of linear steps int8 with a scale per row, their inputs quantised by the
-runtime, everything else float32.
+runtime, everything else float32. ``export.paper_static`` quantises inputs and outputs beforehand.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +18,7 @@ from export.tflite_operators import (
     CONV_2D_GROUPED_VERSION,
     FULLY_CONNECTED_HYBRID_VERSION,
     LEFT_OUT,
+    Linear,
     Operators,
 )
 from export.tflite_writer import quantised_weights, weight_affine
@@ -50,13 +51,13 @@ def tflite_model(program: Program, recipe: Recipe, grouping: Grouping = Grouping
     Raises:
         BundleError: The file has a form that some runtime computes wrongly without a word.
     """
-    lowering = _Lowering(recipe, grouping, shapes_of(program))
+    lowering = Lowering(recipe, grouping, shapes_of(program))
     model = lowering.file(program)
     check_model(model)
     return model
 
 
-class _Lowering:
+class Lowering:
     """Turns steps into operators.
 
     A value has up to two tensors: its rows, and one pixel with the same numbers for convolutions.
@@ -88,16 +89,20 @@ class _Lowering:
         }
 
     def file(self, program: Program) -> bytes:
+        """The bytes of the file of ``program``."""
         source = self._operators.source(program.source, self._shapes[program.source])
         self._rows[program.source] = source
         for step in program.steps:
-            if self._is_convolution and step.op is Op.BLOCKS:
-                self._pixels[step.output] = self._convolved(step)
-            else:
-                inputs = [self._row_tensor(name) for name in step.inputs]
-                self._rows[step.output] = self._one_tensor[step.op](step, *inputs)
+            self._add(step)
         sinks = [self._row_tensor(name) for name in program.outputs]
         return self._operators.graph.to_bytes(source, sinks)
+
+    def _add(self, step: Step) -> None:
+        if self._is_convolution and step.op is Op.BLOCKS:
+            self._pixels[step.output] = self._convolved(step)
+        else:
+            inputs = [self._row_tensor(name) for name in step.inputs]
+            self._rows[step.output] = self._one_tensor[step.op](step, *inputs)
 
     def _row_tensor(self, name: str) -> int:
         if name not in self._rows:
@@ -127,7 +132,7 @@ class _Lowering:
         version = 1 if self._recipe is Recipe.FLOAT32 else FULLY_CONNECTED_HYBRID_VERSION
         stored = self._weights(f"{name}.weight", [weights], weights.shape)
         bias = self._operators.constant(f"{name}.bias", _float32(biases[0])) if biases else LEFT_OUT
-        return self._operators.fully_connected(name, x, stored, bias, version)
+        return self._operators.fully_connected(name, x, Linear(stored, bias, version))
 
     def _linear(self, step: Step, x: int) -> int:
         return self._fully_connected(step.output, x, step.weights[0], step.biases)
@@ -144,13 +149,12 @@ class _Lowering:
         channels, inputs = len(step.weights) * len(step.weights[0]), step.weights[0].shape[1]
         # A convolution needs a bias, unlike FULLY_CONNECTED.
         bias = np.concatenate(step.biases) if step.biases else np.zeros(channels)
-        return self._operators.pointwise_convolution(
-            step.output,
-            self._pixel(step.inputs[0]),
+        linear = Linear(
             self._weights(f"{step.output}.weight", step.weights, (channels, 1, 1, inputs)),
             self._operators.constant(f"{step.output}.bias", _float32(bias)),
             CONV_2D_GROUPED_VERSION,
         )
+        return self._operators.pointwise_convolution(step.output, self._pixel(step.inputs[0]), linear)
 
     def _norm(self, step: Step, x: int) -> int:
         write = self._operators

@@ -1,10 +1,13 @@
-"""Float operators on a graph, one method each; every method returns the tensor that it fills.
+"""Operators on a graph, one method each; every method returns the tensor that it fills.
+
+All compute in float32, but for the linear ones that are given the int8 code of their result.
 
 Ref: TensorFlow Lite operator versions (``tools/versioning/op_version.cc``): where nothing is said,
 version 1 is the one for float32.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,12 +22,29 @@ CONV_2D_HYBRID_VERSION: Final = 5
 """First version with a scale per row and float input."""
 CONV_2D_GROUPED_VERSION: Final = 6
 """First version with groups."""
+FULLY_CONNECTED_INT8_VERSION: Final = 4
+"""First version with int8 input and output; a scale per row came later in the same kernel, and every runtime
+from tflite-runtime 2.14 on has it."""
+DEQUANTIZE_INT8_VERSION: Final = 2
 LEFT_OUT: Final = -1
 """In place of an optional input."""
 _OPERATOR: Final = schema.BuiltinOperator
 _OPTIONS: Final = schema.BuiltinOptions
 
 Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """What a linear operator has beside its input: tensors, its version, and the int8 code of its result.
+
+    Without a ``code`` the result is float32. With one, input and result are int8 and the bias int32.
+    """
+
+    weights: int
+    bias: int
+    version: int
+    code: Affine | None = None
 
 
 class Operators:
@@ -52,18 +72,32 @@ class Operators:
             self._shared[key] = self.constant(name, values)
         return self._shared[key]
 
-    def fully_connected(self, name: str, x: int, weights: int, bias: int, version: int) -> int:
-        """``x W^T + b`` for ``x`` (rows, in) and ``weights`` (out, in)."""
+    def fully_connected(self, name: str, x: int, linear: Linear) -> int:
+        """``x W^T + b`` for ``x`` (rows, in) and weights (out, in)."""
         options = (_OPTIONS.FullyConnectedOptions, schema.FullyConnectedOptionsT())
-        result = self._activation(name, (self.shapes[x][0], self.shapes[weights][0]))
-        return self._fill(_OPERATOR.FULLY_CONNECTED, [x, weights, bias], result, options, version)
+        result = self._activation(name, (self.shapes[x][0], self.shapes[linear.weights][0]), linear.code)
+        inputs = [x, linear.weights, linear.bias]
+        return self._fill(_OPERATOR.FULLY_CONNECTED, inputs, result, options, linear.version)
 
-    def pointwise_convolution(self, name: str, x: int, filters: int, bias: int, version: int) -> int:
-        """One pixel ``x`` (1, 1, 1, groups * in) through ``filters`` (groups * out, 1, 1, in)."""
+    def pointwise_convolution(self, name: str, x: int, linear: Linear) -> int:
+        """One pixel ``x`` (1, 1, 1, groups * in) through weights (groups * out, 1, 1, in)."""
         options = schema.Conv2DOptionsT(padding=schema.Padding.VALID, strideW=1, strideH=1)
-        result = self._activation(name, (1, 1, 1, self.shapes[filters][0]))
+        result = self._activation(name, (1, 1, 1, self.shapes[linear.weights][0]), linear.code)
         tagged = (_OPTIONS.Conv2DOptions, options)
-        return self._fill(_OPERATOR.CONV_2D, [x, filters, bias], result, tagged, version)
+        inputs = [x, linear.weights, linear.bias]
+        return self._fill(_OPERATOR.CONV_2D, inputs, result, tagged, linear.version)
+
+    def quantise(self, x: int, code: Affine) -> int:
+        """The int8 code of float32 ``x``."""
+        result = self._activation("quantised", self.shapes[x], code)
+        options = (_OPTIONS.QuantizeOptions, schema.QuantizeOptionsT())
+        return self._fill(_OPERATOR.QUANTIZE, [x], result, options)
+
+    def dequantise(self, x: int) -> int:
+        """The float32 numbers that int8 ``x`` stands for."""
+        result = self._activation("dequantised", self.shapes[x])
+        options = (_OPTIONS.DequantizeOptions, schema.DequantizeOptionsT())
+        return self._fill(_OPERATOR.DEQUANTIZE, [x], result, options, DEQUANTIZE_INT8_VERSION)
 
     def add(self, x: int, y: int) -> int:
         """Sum, broadcast."""
@@ -136,8 +170,8 @@ class Operators:
         self.graph.operator(_OPERATOR.SPLIT, 1, [index, x], results, options)
         return results
 
-    def _activation(self, name: str, shape: Shape) -> int:
-        tensor = self.graph.activation(name, shape)
+    def _activation(self, name: str, shape: Shape, code: Affine | None = None) -> int:
+        tensor = self.graph.activation(name, shape, np.float32 if code is None else np.int8, code)
         self.shapes[tensor] = shape
         return tensor
 

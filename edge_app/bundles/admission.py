@@ -9,8 +9,8 @@ from pathlib import Path
 
 from edge_app.inference.encoder import TfliteEncoder
 from edge_app.inference.tflite_model import TfliteModel
-from edge_app.settings.config import TrustSettings
-from firmware.boards.board import Board
+from edge_app.settings.trust_settings import TrustSettings
+from firmware.boards.board_parts import Board
 from lsi.bundle import Bundle, BundleFile, contents_of, open_bundle
 from lsi.disclosure import PayloadMode
 from lsi.errors import AppConfigError, BundleError, ShapeMismatchError

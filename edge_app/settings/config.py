@@ -15,6 +15,7 @@ from edge_app.link.home_assistant import DEFAULT_PREFIX, HEARTBEAT_S
 from edge_app.rig.device_rig import DEFAULT_STATE
 from edge_app.settings.configured_policy import configured_policy
 from edge_app.settings.environment import overridden
+from edge_app.settings.trust_settings import TrustSettings
 from lsi.credentials import credential_path
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import AppConfigError
@@ -24,18 +25,6 @@ from transport.broker import DEFAULT_KEEPALIVE_S, PORT, TLS_PORT, BrokerAddress,
 
 DEFAULT_CONFIG: Final = Path("/etc/lsi/config.toml")
 DEFAULT_INTERVAL_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class TrustSettings:
-    """Whose bundles this device runs.
-
-    ``keys`` are files in minisign's public key format, none means that nobody is trusted.
-    ``allow_unsigned`` is for development and works on a simulated board only.
-    """
-
-    keys: tuple[Path, ...] = ()
-    allow_unsigned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from export import export_command
-from lsi.errors import ConfigError
+from lsi.errors import ConfigError, DataError
 from tests.training.paper_tiny import patterned_weights
 from training.paper_weights import save_paper_weights
 
@@ -55,3 +56,42 @@ def test_an_existing_file_is_kept(weights: Path, tmp_path: Path) -> None:
 def test_weights_without_a_head_cannot_be_cut_to_attributes(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no attribute head"):
         _run(str(weights), "-o", str(tmp_path / "p.tflite"), "--attributes", "Smiling")
+
+
+def _recorded(path: Path, measurements: np.ndarray[Any, Any]) -> str:
+    np.savez(path, measurements=measurements)
+    return str(path)
+
+
+def test_recorded_measurements_make_it_static(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    d = patterned_weights().d
+    recorded = _recorded(tmp_path / "m.npz", np.random.default_rng(1).random((4, d)))
+    output = tmp_path / "paper.tflite"
+    assert _run(str(weights), "-o", str(output), "--static", recorded) == 0
+    assert "static int8, offset" in capsys.readouterr().out
+    interpreter = Interpreter(model_path=str(output), num_threads=1)
+    assert np.int8 in {details["dtype"] for details in interpreter.get_tensor_details()}
+
+
+@pytest.mark.parametrize("rows", [np.zeros((4, 5)), np.zeros((0, 4)), np.zeros(4), np.full((2, 4), np.nan)])
+def test_measurements_that_do_not_fit_are_refused(
+    weights: Path, tmp_path: Path, rows: np.ndarray[Any, Any]
+) -> None:
+    recorded = _recorded(tmp_path / "m.npz", rows)
+    with pytest.raises(DataError, match="easurements"):
+        _run(str(weights), "-o", str(tmp_path / "p.tflite"), "--static", recorded)
+    assert not (tmp_path / "p.tflite").exists()
+
+
+def test_a_file_without_measurements_is_refused_by_name(weights: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", labels=np.zeros(3))
+    with pytest.raises(DataError, match=r"other\.npz holds no measurements"):
+        _run(str(weights), "-o", str(tmp_path / "p.tflite"), "--static", str(tmp_path / "other.npz"))
+
+
+def test_float_and_static_exclude_each_other(weights: Path, tmp_path: Path) -> None:
+    recorded = _recorded(tmp_path / "m.npz", np.zeros((2, patterned_weights().d)))
+    with pytest.raises(ConfigError, match="exclude"):
+        _run(str(weights), "-o", str(tmp_path / "p.tflite"), "--float", "--static", recorded)

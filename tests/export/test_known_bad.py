@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from export.known_bad import check_model
 from export.tflite_graph import Affine, Graph
-from export.tflite_operators import LEFT_OUT, Operators
+from export.tflite_operators import LEFT_OUT, Linear, Operators
 from export.tflite_writer import float_model, int8_model, intervals_of
 from lsi.errors import BundleError
 from tests.training.tiny import measurements_for, random_read_out
@@ -26,7 +26,7 @@ def fully_connected(version: int, affine: Affine, codes: np.ndarray[Any, Any] = 
     write = Operators(Graph("fully connected"))
     x = write.source("x", (1, IN))
     weights = write.constant("w", codes, affine)
-    return write.graph.to_bytes(x, write.fully_connected("y", x, weights, LEFT_OUT, version))
+    return write.graph.to_bytes(x, write.fully_connected("y", x, Linear(weights, LEFT_OUT, version)))
 
 
 def convolution(version: int, groups: int, affine: Affine | None) -> bytes:
@@ -35,7 +35,7 @@ def convolution(version: int, groups: int, affine: Affine | None) -> bytes:
     filters = CODES[:, : IN // groups].reshape(OUT, 1, 1, IN // groups)
     stored = write.constant("w", filters if affine else filters.astype(np.float32), affine)
     bias = write.constant("b", np.zeros(OUT, np.float32))
-    return write.graph.to_bytes(x, write.pointwise_convolution("y", x, stored, bias, version))
+    return write.graph.to_bytes(x, write.pointwise_convolution("y", x, Linear(stored, bias, version)))
 
 
 def matrix_product(*, is_left: bool) -> bytes:
@@ -148,7 +148,7 @@ def test_every_fault_is_counted() -> None:
     write = Operators(Graph("two"))
     x = write.source("x", (1, IN))
     for name in ("a", "b"):
-        last = write.fully_connected(name, x, write.constant("w", CODES, per_row()), LEFT_OUT, 7)
+        last = write.fully_connected(name, x, Linear(write.constant("w", CODES, per_row()), LEFT_OUT, 7))
     with pytest.raises(BundleError, match="2 operators in all"):
         check_model(write.graph.to_bytes(x, last))
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from export.paper_program import Array, Op, Program, Step, evaluate, shapes_of
+from export.paper_program import Array, Op, Program, Step, evaluate, results, shapes_of
 from tests.export.paper_small import measurements, small_plain
 
 X = np.array([[3.0, -1.0, 2.0], [0.5, 4.0, -6.0]])
@@ -17,7 +17,7 @@ def computed(
     """What ``op`` makes of ``X``, which a program has to build from its one row first."""
     step = Step(op, "result", ("x",), weights, biases, index=index)
     program = Program("m", 6, (Step(Op.RESHAPE, "x", ("m",), shape=(2, 3)), step), ("result",))
-    result = evaluate(program, X.reshape(-1))["result"]
+    result: Array = evaluate(program, X.reshape(1, -1))["result"][0]
     assert result.shape == shapes_of(program)["result"]
     return result
 
@@ -45,12 +45,12 @@ def test_activations_have_their_textbook_values() -> None:
 
 def test_silu_of_very_negative_numbers_is_zero_without_a_warning() -> None:
     program = Program("m", 1, (Step(Op.SILU, "result", ("m",)),), ("result",))
-    assert evaluate(program, np.array([-2000.0]))["result"][0, 0] == 0
+    assert evaluate(program, np.array([[-2000.0]]))["result"][0, 0, 0] == 0
 
 
 def test_one_token_attends_to_itself() -> None:
     program = Program("m", 6, (Step(Op.ATTEND, "result", ("m",)),), ("result",))
-    assert evaluate(program, np.arange(6.0))["result"].tolist() == [[4.0, 5.0]]
+    assert evaluate(program, np.arange(6.0)[np.newaxis])["result"][0].tolist() == [[4.0, 5.0]]
 
 
 def test_tokens_are_mixed_along_the_rows() -> None:
@@ -71,8 +71,17 @@ def test_a_row_is_cut_out_by_its_index() -> None:
 
 def test_shapes_are_those_of_the_values() -> None:
     program = small_plain()
-    values = evaluate(program, measurements(1)[0])
-    assert {name: value.shape for name, value in values.items()} == shapes_of(program)
+    values = evaluate(program, measurements(3))
+    assert {name: value.shape for name, value in values.items()} == {
+        name: (3, *shape) for name, shape in shapes_of(program).items()
+    }
+
+
+def test_many_measurements_at_once_give_what_one_at_a_time_gives() -> None:
+    program, inputs = small_plain(), measurements(3)
+    together, alone = results(program, inputs), [results(program, row[np.newaxis]) for row in inputs]
+    for index, found in enumerate(together):
+        assert np.allclose(found, np.concatenate([each[index] for each in alone]), rtol=1e-12, atol=1e-12)
 
 
 def test_a_step_that_reads_ahead_is_refused() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from export.tflite_graph import Affine, Graph
-from export.tflite_operators import LEFT_OUT, Operators
+from export.tflite_operators import LEFT_OUT, Linear, Operators
 
 ROWS, WIDTH = 512, 8
 
@@ -19,7 +19,7 @@ def file_of(layers: int) -> bytes:
         scales = generator.uniform(0.5, 1, ROWS).astype(np.float32)
         codes = generator.integers(-127, 128, (ROWS, WIDTH), np.int8)
         stored = write.constant("w", codes, Affine(scales, np.zeros(ROWS, np.int64)))
-        results.append(write.fully_connected(f"y{index}", x, stored, LEFT_OUT, 12))
+        results.append(write.fully_connected(f"y{index}", x, Linear(stored, LEFT_OUT, 12)))
     return write.graph.to_bytes(x, results)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from export.paper_export import simplified
 from export.paper_program import results
+from export.paper_static import static_model
 from export.paper_tflite import Grouping, Recipe, tflite_model
 from export.parity import run_model
 from export.tflite_writer import float_model, int8_model, intervals_of
@@ -20,6 +21,7 @@ from lab.bundles import shipped_bundle
 from lab.signed_copy import SignedCopy
 from lsi.bundle import read_bundle
 from tests.export.paper_small import measurements, small_plain
+from tests.export.test_paper_tflite import run as run_here
 from tests.training.tiny import measurements_for, random_read_out
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +87,17 @@ def test_the_int8_file_of_the_papers_encoder_is_refused_and_not_computed_wrongly
     model = tflite_model(simplified(small_plain()), Recipe.INT8, grouping)
     with pytest.raises(RefusedError, match="Registration failed"):
         run_there(model, measurements(2), tmp_path)
+
+
+def test_the_static_int8_file_of_the_papers_encoder_is_right_there_too(tmp_path: Path) -> None:
+    program, inputs = simplified(small_plain()), measurements(24)
+    model = static_model(program, measurements(200))
+    wanted = results(program, inputs)
+    both = run_here(model, inputs), run_there(model, inputs, tmp_path)
+    for here, there, exact in zip(*both, wanted, strict=True):
+        spread = exact.std()
+        assert np.sqrt(np.mean((there - exact) ** 2)) < 0.15 * spread
+        assert np.sqrt(np.mean((there - here) ** 2)) < 0.1 * spread
 
 
 def test_the_device_runs_on_it(signed: SignedCopy, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge_app.bundles.admission import Check, Terms, admit, check_compatible
-from edge_app.settings.config import TrustSettings
+from edge_app.settings.trust_settings import TrustSettings
 from firmware.boards.board import find_board
 from lab.signed_copy import SignedCopy
 from lsi.archive import pack, unpack
@@ -389,3 +391,22 @@ def test_terms_hold_the_keys_that_the_configuration_names(tmp_path: Path) -> Non
 def test_a_bundle_for_another_kind_of_board_is_refused() -> None:
     with pytest.raises(ShapeMismatchError, match="provides two-arm; this one provides one-arm"):
         check_compatible(small_manifest(small_files()), frozenset({"one-arm"}))
+
+
+def test_admitting_a_bundle_reads_neither_configuration_nor_rig() -> None:
+    # A process that only runs a model starts without them: 3 MB and a sixth of its time.
+    program = "import sys, edge_app.bundles.admission; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert "lsi.bundle" in loaded
+    assert (
+        loaded
+        & {
+            "edge_app.settings.config",
+            "edge_app.link.home_assistant",
+            "firmware.rig",
+            "paho",
+            "transport.broker",
+        }
+        == set()
+    )

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_app.settings.config import TrustSettings, load_config
+from edge_app.settings.config import load_config
+from edge_app.settings.trust_settings import TrustSettings
 from lsi.attributes import ATTR_LITE
 from lsi.errors import AppConfigError, DisclosureError, LsiError
 
