@@ -24,7 +24,8 @@ def _spots(rows: int, size_px: int = 16) -> Floats:
     y, x = np.mgrid[:size_px, :size_px]
     at = random.uniform(4, size_px - 4, (rows, 2, 1, 1))
     spots = np.exp(-((y - at[:, 0]) ** 2 + (x - at[:, 1]) ** 2) / 10)
-    return (0.05 + 0.8 * spots).astype(np.float32)
+    light: Floats = (0.05 + 0.8 * spots).astype(np.float32)
+    return light
 
 
 def test_an_untrained_u_net_changes_nothing() -> None:
@@ -54,7 +55,8 @@ def test_before_it_learns_the_fourier_method_shows_the_linear_picture() -> None:
 
 @pytest.mark.parametrize("method", ["fourier-unet", "unrolled-1bit", "unrolled-8bit"])
 def test_learning_brings_pictures_nearer_and_repeats_itself(method: str) -> None:
-    fields, told = _spots(120), []
+    fields = _spots(120)
+    told: list[str] = []
     few, many = (
         METHODS[method](fields[20:], 12, AD7383_4, Budget(steps, 8), told.append) for steps in (10, 50)
     )

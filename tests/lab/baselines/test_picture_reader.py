@@ -6,9 +6,10 @@ import pytest
 from lab.baselines.picture_reader import Told, read_pictures
 
 ROWS = 160
+Codes = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
-def _pictures(labels: np.ndarray[tuple[int, ...], np.dtype[np.int8]], at: int) -> np.ndarray:  # type: ignore[type-arg]  # any picture
+def _pictures(labels: np.ndarray[tuple[int, ...], np.dtype[np.int8]], at: int) -> Codes:
     random = np.random.default_rng(at)
     grey = random.integers(60, 120, (len(labels), 64, 64)).astype(np.uint8)
     grey[:, 8:24, 8:24] += (30 * (labels[:, :1] > 0)).astype(np.uint8)[:, :, None]
