@@ -136,7 +136,7 @@ def losses_of(rows: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], 
     """
     pairs = [
         (ours, other)
-        for ours, other in _pairs([each for each in rows if each["d"]])
+        for ours, other in _pairs(list(rows))
         if not np.isnan([ours["value"], other["value"]]).any()
     ]
     lost = [

@@ -19,8 +19,6 @@ Reconstruct = Callable[[Floats], Floats]
 Learn = Callable[[Floats, int, TwoArms, Budget, Tell], Reconstruct]
 """From training fields, d, the detector and what may be spent."""
 
-LARGEST_D: Final = 512
-
 
 def require_bench() -> None:
     """Say what to install where a library of the baselines is missing.
