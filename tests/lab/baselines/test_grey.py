@@ -36,6 +36,6 @@ def test_a_grey_picture_stays_as_it_is_and_a_red_one_gets_dark() -> None:
 
 
 def test_light_is_averaged_before_it_is_coded() -> None:
-    light = np.zeros((1, 4, 4), np.float32)
-    light[0, :, ::2] = 1
-    assert grey_of_light(light, 2).tolist() == [[[[188] * 3] * 2] * 2]  # half the light, not half the code
+    light = np.full((1, 4, 4), 0.2, np.float32)
+    light[0, :, ::2] = 0.6
+    assert grey_of_light(light, 2).tolist() == [[[[170] * 3] * 2] * 2]  # the code of 0.4

@@ -68,9 +68,9 @@ def test_the_weight_with_the_least_error_on_training_scenes_is_taken() -> None:
     def solve(_matrix: torch.Tensor, seen: torch.Tensor, weight: float) -> torch.Tensor:
         asked.append(weight)
         truth = torch.tensor(normalised(fields).reshape(8, -1))[: len(seen)]
-        return truth + abs(weight - 0.01)
+        return truth + abs(weight - 0.1)
 
     reconstruct = learn_sparse(solve, fields, 5, AD7383_4)
     assert asked == list(sparse.WEIGHTS)
     reconstruct(fields)
-    assert asked[-1] == 0.01
+    assert asked[-1] == 0.1
