@@ -71,7 +71,7 @@ class UnrolledNet(nn.Module):
         matrix, seen = _unit(operator(masks), seen)
         scene = least_norm(matrix, seen)
         for step, stage in zip(self.steps, self.stages, strict=True):
-            scene = scene - step * (scene @ matrix.T - seen) @ matrix
+            scene = nearer(scene, matrix, seen, step)
             scene = stage(scene.view_as(fields)[:, None]).flatten(1)
         return screen(self.level * scene).view_as(fields)
 
@@ -81,6 +81,11 @@ def least_norm(matrix: Tensor, seen: Tensor) -> Tensor:
     gram = matrix @ matrix.T + _RIDGE * torch.eye(len(matrix))
     found: Tensor = torch.linalg.solve(gram, seen.T).T @ matrix
     return found
+
+
+def nearer(scene: Tensor, matrix: Tensor, seen: Tensor, step: Tensor) -> Tensor:
+    """A step down the gradient of half the squared difference to what was seen."""
+    return scene - step * (scene @ matrix.T - seen) @ matrix
 
 
 def _told(fields: Tensor, masks: Tensor, detector: TwoArms, generator: torch.Generator) -> Tensor:

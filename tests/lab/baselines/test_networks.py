@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lab.baselines.grey import light_of_screen
 from lab.baselines.lessons import Budget, teach
 from lab.baselines.methods import METHODS
-from lab.baselines.networks import FourierNet, UnrolledNet, least_norm
+from lab.baselines.networks import FourierNet, UnrolledNet, least_norm, nearer
 from lab.baselines.optics import operator
 from lab.baselines.unet import UNet
 from lsi.errors import ConfigError, TrainingError
@@ -43,6 +43,14 @@ def test_the_scene_of_least_norm_agrees_with_the_scan() -> None:
     scenes = least_norm(matrix, seen)
     assert (scenes @ matrix.T).numpy() == pytest.approx(seen.numpy(), rel=0.02)
     assert scenes.norm() <= seen.norm() * 1.001
+
+
+def test_a_step_brings_a_scene_nearer_to_the_scan() -> None:
+    matrix = operator(torch.tensor(hadamard_masks(30, 16), dtype=torch.float32))
+    scene, seen = torch.rand(3, 256), torch.rand(3, 31)
+    moved = nearer(scene, matrix, seen, torch.tensor(0.5))
+    before, after = ((each @ matrix.T - seen).norm() for each in (scene, moved))
+    assert float(after) == pytest.approx(0.5 * float(before), rel=1e-3)  # orthonormal rows
 
 
 def test_before_it_learns_the_fourier_method_shows_the_linear_picture() -> None:
