@@ -38,7 +38,7 @@ $(VENV)/.web: $(BIN)/python $(DECLARED)
 
 $(VENV)/.dev: $(BIN)/python $(DECLARED)
 	@echo "Installing everything for development, PyTorch included (once) ..."
-	@$(PIP) install -c constraints.txt -e '.[dev,pi]' -e 'packaging/lsi-host[demo,train,export,report,onnx,digits,record,dashboard,audit]'
+	@$(PIP) install -c constraints.txt -e '.[dev,pi]' -e 'packaging/lsi-host[demo,train,export,report,onnx,digits,record,dashboard,audit,bench]'
 	@touch $@ $(VENV)/.demo $(VENV)/.web
 
 # A second environment, for what the device does on the older TFLite runtime. Its last wheels are for Python 3.11.

@@ -66,6 +66,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="training pictures in use (default %(default)s)",
     )
     add("--limit", type=int, default=100_000, metavar="N", help="only the first N rows of val")
+    add(
+        "--baselines",
+        metavar="NAMES",
+        help='also classical and unrolled methods at the same d: "all", or names with commas; '
+        'banks with fixed masks then count as baselines, and "none" compares with those alone',
+    )
+    add(
+        "--baseline-steps",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="training steps of 16 scenes for each baseline that learns, at each d (default %(default)s)",
+    )
+    add(
+        "--baseline-rows",
+        type=int,
+        default=12_000,
+        metavar="N",
+        help="training pictures that baselines learn from (default %(default)s)",
+    )
     add("--threads", type=int, default=2, metavar="N", help="threads of PyTorch (default 2)")
     add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write into")
 
@@ -78,11 +98,20 @@ def run(arguments: argparse.Namespace) -> int:
         DataError: A file cannot be used, or a checkpoint belongs to another generator.
     """
     check_limits(
-        arguments, {"train_rows": (2, 1e7), "limit": (2, 1e7), "faces": (2, 1e7), "threads": (1, 64)}
-    )
+        arguments,
+        {
+            "train_rows": (2, 1e7), "limit": (2, 1e7), "faces": (2, 1e7), "threads": (1, 64),
+            "baseline_steps": (10, 1e7), "baseline_rows": (2, 1e7),
+        },
+    )  # fmt: skip
     require_torch()
     import torch  # noqa: PLC0415 - `lsi --help` works without PyTorch
 
+    if arguments.baselines is not None:
+        from lab.baselines.methods import chosen_methods, require_bench  # noqa: PLC0415 - needs PyTorch
+
+        require_bench()
+        chosen_methods(arguments.baselines)
     torch.set_num_threads(arguments.threads)
     document = evaluate_latent(arguments)
     from lab.latent_page import latent_page  # noqa: PLC0415 - same
@@ -108,8 +137,9 @@ def evaluate_latent(arguments: argparse.Namespace) -> dict[str, Any]:
     checkpoints = [load_latent_checkpoint(path) for path in arguments.checkpoints]
     checkpoints.sort(key=lambda each: len(each.patterns))
     _check_space(checkpoints, generator)
+    banks = _banks(arguments, checkpoints)
     table = _table(arguments, generator, checkpoints[0])
-    rows = [asdict(row) for checkpoint in checkpoints for row in table.rows_of(checkpoint, tell)]
+    rows = [asdict(row) for checkpoint in banks for row in table.rows_of(checkpoint, tell)]
     document = {
         "command": _command(arguments),
         "split": f"{arguments.val.name}, part {arguments.part}, by person",
@@ -120,6 +150,7 @@ def evaluate_latent(arguments: argparse.Namespace) -> dict[str, Any]:
         "steps": _steps(generator.record, checkpoints),
         "memorisation": table.memorisation(),
         "rows": rows,
+        "baselines": _baselines(arguments, table, checkpoints),
     }
     shown: dict[str, Any] = finite(document)
     return shown
@@ -133,12 +164,45 @@ def lines_of(document: Mapping[str, Any]) -> list[str]:
             f"{name} {value:.4g}" for name, value in row["beside"].items() if value is not None
         )
         lines.append(f"{row['metric']:20} {row['d']:4} {row['value']:8.4g}  {beside}")
+    if document.get("baselines") is not None:
+        from lab.baselines.page import baseline_lines  # noqa: PLC0415 - needs PyTorch
+
+        lines += baseline_lines(document["baselines"])
     return lines
 
 
 def tell(line: str) -> None:
     """Progress on standard error."""
     print(line, file=sys.stderr, flush=True)
+
+
+def _banks(arguments: argparse.Namespace, checkpoints: list["LatentCheckpoint"]) -> list["LatentCheckpoint"]:
+    """The banks whose figures are ours: beside baselines only those with learned masks."""
+    if arguments.baselines is None:
+        return checkpoints
+    from lab.baselines.comparison import LEARNED, name_of  # noqa: PLC0415 - needs PyTorch
+
+    learned = [each for each in checkpoints if name_of(each) == LEARNED]
+    if not learned:
+        found = "All banks have fixed masks: there is nothing to compare baselines with."
+        raise ConfigError(found, hint="a checkpoint of 'lsi train latent' without --fixed-masks.")
+    return learned
+
+
+def _baselines(
+    arguments: argparse.Namespace, table: "LatentTable", checkpoints: list["LatentCheckpoint"]
+) -> dict[str, Any] | None:
+    if arguments.baselines is None:
+        return None
+    from lab.baselines.comparison import Comparison, compared  # noqa: PLC0415 - needs PyTorch
+    from lab.baselines.lessons import Budget  # noqa: PLC0415 - same
+    from lab.baselines.methods import chosen_methods  # noqa: PLC0415 - same
+
+    data = open_data(arguments.data, "train")
+    every = max(1, -(-len(data) // arguments.baseline_rows))
+    fields = data.faces(data.attribute_names, np.arange(0, len(data), every)).luminance
+    comparison = Comparison(table, fields, Budget(arguments.baseline_steps))
+    return compared(comparison, checkpoints, chosen_methods(arguments.baselines), tell)
 
 
 def _check_space(checkpoints: list["LatentCheckpoint"], generator: "GeneratorFile") -> None:
@@ -229,6 +293,10 @@ def _command(arguments: argparse.Namespace) -> str:
         path = getattr(arguments, option)
         words += [] if path is None else ["--" + option.replace("_", "-"), path.name]
     words += ["--part", arguments.part]
-    for option in ("train_rows", "limit", "faces"):
+    counts = ["train_rows", "limit", "faces"]
+    if arguments.baselines is not None:
+        words += ["--baselines", arguments.baselines]
+        counts += ["baseline_steps", "baseline_rows"]
+    for option in counts:
         words += ["--" + option.replace("_", "-"), str(getattr(arguments, option))]
     return shlex.join([*words, "-o", arguments.output.name])

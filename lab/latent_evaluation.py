@@ -128,9 +128,9 @@ class LatentTable:
         offsets, logits = answers(encoder, masks, self.val.fields, self.detector)
         tell(f"d = {d}: decoding and comparing")
         cuts = np.array(checkpoint.attributes.thresholds)
-        ours = self._attributes(logits, cuts) | self._pictures(self.decoder.pictures(offsets))
-        ours |= self._landmarks(train, offsets) | self._segmentation(train, offsets)
-        twin = self._pictures(self.train.pictures[_nearest_rows(offsets, train)])
+        ours = self._attributes(logits, cuts) | self.of_pictures(self.decoder.pictures(offsets))
+        ours |= self.of_landmarks(train, offsets) | self._segmentation(train, offsets)
+        twin = self.of_pictures(self.train.pictures[_nearest_rows(offsets, train)])
         beside = {**self.trivial, "nearest training face": twin, CEILING: self.ceiling}
         return [
             LatentRow(metric, d, value, UNITS[metric], _of(metric, beside)) for metric, value in ours.items()
@@ -148,7 +148,7 @@ class LatentTable:
         found = {
             "chance": {"attribute_auc": 0.5},
             "majority": {"attribute_accuracy": majority},
-            "mean face": self._pictures(np.broadcast_to(mean, self.val.pictures.shape)),
+            "mean face": self.of_pictures(np.broadcast_to(mean, self.val.pictures.shape)),
         }
         if points is not None and self.train.landmarks is not None:
             shape = np.broadcast_to(np.nanmean(self.train.landmarks, axis=0), points.shape)
@@ -170,9 +170,9 @@ class LatentTable:
         """What the teacher's latents give, which see the whole colour picture."""
         head = fit_head(self.train.teacher, self.train.labels)
         found = self._attributes(head.predict(self.val.teacher), np.zeros(self.val.labels.shape[1]))
-        found |= self._pictures(self.decoder.pictures(self.val.teacher))
+        found |= self.of_pictures(self.decoder.pictures(self.val.teacher))
         teacher = (self.train.teacher, self.val.teacher)
-        return found | self._landmarks(*teacher) | self._segmentation(*teacher)
+        return found | self.of_landmarks(*teacher) | self._segmentation(*teacher)
 
     def memorisation(self) -> Figures | None:
         """Median cosine to the nearest training face: of val faces, and of those decoded by the teacher.
@@ -217,7 +217,8 @@ class LatentTable:
         ]
         return {"attribute_auc": macro_auc(logits, labels), "attribute_accuracy": mean_of_known(right)}
 
-    def _pictures(self, made: Codes) -> Figures:
+    def of_pictures(self, made: Codes) -> Figures:
+        """Figures of pictures (n, R, R, 3) that were made of the scenes of ``val``."""
         true, people = self.val.pictures, self.val.identity
         found = {"psnr": psnr_db(made, true), "ssim": mean_ssim(made, true)}
         if self._true_embeddings is not None:
@@ -227,8 +228,8 @@ class LatentTable:
             found["frechet"] = frechet_distance(embedded, self._true_embeddings)
         return found
 
-    def _landmarks(self, train: Offsets, val: Offsets) -> Figures:
-        """A linear head on the offset, fitted on ``train``."""
+    def of_landmarks(self, train: Offsets, val: Offsets) -> Figures:
+        """Error of the landmarks by a linear head on offsets of ``val``, fitted on those of ``train``."""
         taught, true = self.train.landmarks, self.val.landmarks
         if taught is None or true is None:
             return {}

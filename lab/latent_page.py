@@ -23,10 +23,19 @@ def latent_page(document: Document) -> str:
         "<h1>The latent path</h1>",
         paragraph(_INTRODUCTION),
         *(section(f"{metric} ({UNITS[metric]})", _table(document, metric)) for metric in metrics),
+        *_baselines(document.get("baselines")),
         section("Does the generator repeat training faces?", _memorisation(document["memorisation"])),
         section("How this was made", _origin(document)),
     ]
     return whole_page("lsi: the latent path", parts)
+
+
+def _baselines(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    from lab.baselines.page import baseline_sections  # noqa: PLC0415 - a page without baselines needs less
+
+    return baseline_sections(found)
 
 
 def _table(document: Document, metric: str) -> str:
