@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(option, type=Path, required=True, metavar="FILE")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="JSON")
     parser.add_argument("--d", type=int, default=64, help="masks (default %(default)s)")
-    parser.add_argument("--passes", type=int, default=8, help="of the base run (default %(default)s)")
+    parser.add_argument("--passes", type=int, default=4, help="of the base run (default %(default)s)")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(1)
     lesson, val = _lesson(parsed), open_data(parsed.val, "val")
@@ -75,22 +75,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def jobs(lesson: Lesson, d: int, passes: int) -> list[Job]:
-    """The base with its variants side by side, then runs with fewer faces and of other lengths.
+    """The base, and runs that differ from it in one thing; banks side by side where the scenes are the same.
 
     A run with fewer faces passes over them more often: all learn for the same number of steps.
     """
     soft = 0.0 if lesson.soft is None else SOFT
     attributes = len(lesson.faces.names)
     base = Settings(d, 0, attributes, soft_weight=soft, power_bounds_nw=None, disturbance=None)
-    side_by_side = {("base", 0.0): base, ("teacher", 0.0): replace(base, soft_weight=0.0)}
-    side_by_side |= {("width", float(width)): replace(base, width=width) for width in WIDTHS}
-    side_by_side |= {("mask_px", FIELD_PX / each): replace(base, feature_px=each) for each in FEATURES_PX}
-    found = [Job(lesson, passes, side_by_side)]
-    count = len(lesson.faces)
+    found = [Job(lesson, passes, {("base", 0.0): base, ("teacher", 0.0): replace(base, soft_weight=0.0)})]
     for part in PARTS:
-        faces = round(part * count)
+        faces = round(part * len(lesson.faces))
         found.append(Job(part_of(lesson, faces), round(passes / part), {("faces", float(faces)): base}))
-    return found + [Job(lesson, times * passes, {("passes", float(times * passes)): base}) for times in TIMES]
+    widths = {("width", float(width)): replace(base, width=width) for width in WIDTHS}
+    pixels = {("mask_px", FIELD_PX / each): replace(base, feature_px=each) for each in FEATURES_PX}
+    others = [max(1, round(times * passes)) for times in TIMES]
+    lengths = [Job(lesson, each, {("passes", float(each)): base}) for each in others]
+    return [*found, Job(lesson, passes, pixels), *lengths, Job(lesson, passes, widths)]
 
 
 def part_of(lesson: Lesson, faces: int) -> Lesson:

@@ -185,7 +185,8 @@ def test_errors_of_exact_probabilities_spread_around_the_floor() -> None:
     assert spread.mean() == pytest.approx(expected_calibration_error_floor(chance), rel=0.05)
     happened = np.random.default_rng(5).random((300, 600)) < chance
     found = np.array([expected_calibration_error(chance, each) for each in happened])
-    assert np.mean(found > np.quantile(spread, 0.95)) == pytest.approx(0.05, abs=0.04)
+    assert spread.std() == pytest.approx(found.std(), rel=0.2)
+    assert np.median(spread) == pytest.approx(np.median(found), rel=0.05)
 
 
 def test_right_probabilities_err_as_much_as_the_floor_says_and_wrong_ones_more() -> None:
