@@ -43,7 +43,7 @@ FIELD_PX: Final = 64
 POINTS: Final = 100.0
 SEEN: Final = 3000
 """Faces of the training that are scored."""
-NO_NOISE: Final = IdealDetector(1.0)
+NO_NOISE: Final = IdealDetector(1e6)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -113,24 +113,36 @@ def rows_of(job: Job, val: FaceData) -> list[dict[str, Any]]:
 
 
 def scores(trained: Trained, seen: FaceData, val: FaceData) -> dict[str, float]:
-    """Macro AUC, and accuracy in per cent at a probability of one half, calibrated on *tune*."""
+    """Macro AUC and accuracy of some faces ``seen`` in the training and of both halves of val.
+
+    Accuracy is in per cent, at a probability of one half, calibrated on *tune*.
+    """
     tune = tune_rows(val.identity)
-    asked = val.rows(tune)
-    calibration = calibrate(_logits(trained, trained.read_out, asked), asked.attributes, asked.names)
-    read_out = folded(trained.read_out, calibration)
-    some = np.arange(len(seen)) < SEEN
+    asked, raw = val.rows(tune), trained.read_out
+    calibration = calibrate(noise_free_logits(trained.masks, raw, asked), asked.attributes, asked.names)
+    read_out = folded(raw, calibration)
+    halves = {"train": seen.rows(np.arange(len(seen)) < SEEN), "tune": asked, "report": val.rows(~tune)}
     found = {}
-    for name, faces in (("train", seen.rows(some)), ("tune", asked), ("report", val.rows(~tune))):
-        logits, yes = _logits(trained, read_out, faces)[:, :-1], faces.attributes > 0
-        found[f"{name}_auc"] = mean_of_known(auc(logits[:, k], yes[:, k]) for k in range(yes.shape[1]))
-        found[f"{name}_accuracy"] = POINTS * float(((logits >= 0) == yes).mean())
+    for name, faces in halves.items():
+        logits = noise_free_logits(trained.masks, read_out, faces)
+        found[f"{name}_auc"], found[f"{name}_accuracy"] = auc_and_accuracy(logits, faces)
     return found
 
 
-def _logits(trained: Trained, read_out: ReadOutWeights, faces: FaceData) -> NDArray[np.float32]:
-    masks, fields = torch.tensor(trained.masks).float(), torch.tensor(faces.luminance)
-    measured = measure(fields, masks, NO_NOISE, torch.ones(len(fields)), None)
-    return read_out.logits(measured.numpy())
+def auc_and_accuracy(logits: NDArray[np.float32], faces: FaceData) -> tuple[float, float]:
+    """Macro AUC, and accuracy in per cent at a probability of one half, of calibrated logits (n, K + 1)."""
+    yes = faces.attributes > 0
+    area = mean_of_known(auc(logits[:, k], yes[:, k]) for k in range(yes.shape[1]))
+    return area, POINTS * float(((logits[:, :-1] >= 0) == yes).mean())
+
+
+def noise_free_logits(
+    masks: NDArray[np.bool_], read_out: ReadOutWeights, faces: FaceData
+) -> NDArray[np.float32]:
+    """Logits (n, K + 1) of ``faces`` from exact ratios of the arms."""
+    shown, fields = torch.tensor(masks).float(), torch.tensor(faces.luminance)
+    photons = torch.full((len(fields),), NO_NOISE.photons)
+    return read_out.logits(measure(fields, shown, NO_NOISE, photons, None).numpy())
 
 
 def _lesson(parsed: argparse.Namespace) -> Lesson:

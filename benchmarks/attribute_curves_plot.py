@@ -21,6 +21,7 @@ RESULTS: Final = Path(__file__).parent / "results"
 WIDEST: Final = 512
 FIELD_PX: Final = 64
 CURVES: Final[Mapping[str, str]] = {
+    "d": "masks (long runs)",
     "faces": "faces learned from",
     "passes": "passes over the faces",
     "mask_px": "pixels across a mask",
@@ -50,15 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def points(rows: Sequence[Row], curve: str, y: str) -> list[tuple[float, float]]:
     """(x, y) of one curve in ascending x, the base included where it belongs."""
+    own = [(float(row["x"]), float(row[y])) for row in rows if row["curve"] == curve]
+    if curve == "d":
+        return sorted(own)
     base = next(row for row in rows if row["curve"] == "base")
     at = {"faces": base["faces"], "passes": base["passes"], "mask_px": FIELD_PX, "width": WIDEST}[curve]
-    own = [(float(row["x"]), float(row[y])) for row in rows if row["curve"] == curve]
     return sorted([*own, (float(at), float(base[y]))])
 
 
 def drawing(found: Mapping[str, Any], runs: Mapping[str, Any]) -> str:
-    """One panel for each curve that has a point besides the base, as an inline SVG element."""
-    rows = found["rows"]
+    """One panel for each curve that was measured, as an inline SVG element."""
+    rows = [*found["rows"], *_over_d(runs["rows"])]
     there = [curve for curve in CURVES if any(row["curve"] == curve for row in rows)]
     with mpl.rc_context({**STYLE, "svg.hashsalt": "attribute-curves"}):
         figure = Figure(figsize=SIZE_IN, layout="constrained")
@@ -74,6 +77,15 @@ def drawing(found: Mapping[str, Any], runs: Mapping[str, Any]) -> str:
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
     return inline(stream.getvalue(), "attribute-curves", ALT)
+
+
+def _over_d(rows: Sequence[Row]) -> list[Row]:
+    """Rows of the long runs in the form of a curve, where the faces of the training were asked too."""
+    return [
+        {"curve": "d", "x": row["d"], "report_auc": row["auc"], "train_auc": row["train_auc"]}
+        for row in rows
+        if "train_auc" in row
+    ]
 
 
 def _draw(axes: Axes, rows: Sequence[Row], curve: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs PyTorch (lsi-host[train])")
 
 from benchmarks import attribute_curves
-from benchmarks.attribute_curves import NO_NOISE, jobs, part_of, rows_of, scores
+from benchmarks.attribute_curves import NO_NOISE, jobs, noise_free_logits, part_of, rows_of, scores
 from tests.training.conftest import Files
 from training.attributes_command import ATTRIBUTES
 from training.data import FaceData, open_data
@@ -20,6 +20,7 @@ from training.soft_labels import SoftLabels, digest_of_faces, save_soft_labels
 from training.train import Lesson, Trained
 
 PASSES = 2
+EYE = Dense(np.eye(5, dtype=np.float32), np.zeros(5, np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +122,12 @@ def test_points_are_written_after_every_run(
     with pytest.raises(KeyboardInterrupt):
         attribute_curves.main()
     assert json.loads(output.read_text("utf-8"))["rows"] == [{"curve": "base"}]
+
+
+def test_logits_do_not_depend_on_how_dark_a_face_is(val: FaceData) -> None:
+    masks = np.random.default_rng(0).random((5, 64, 64)) < 0.5
+    read_out = ReadOutWeights(np.zeros(5, np.float32), np.ones(5, np.float32), (EYE,))
+    dark = FaceData(val.luminance * np.float32(0.02), val.attributes, val.names, val.identity)
+    expected = noise_free_logits(masks, read_out, val)
+    assert np.allclose(noise_free_logits(masks, read_out, dark), expected, atol=1e-4)
+    assert expected.std() > 0.01

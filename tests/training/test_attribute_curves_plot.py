@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,7 +14,10 @@ from benchmarks.attribute_curves_plot import drawing, main, points
 BASE = {"curve": "base", "x": 0, "passes": 4, "faces": 800, "train_auc": 0.9, "report_auc": 0.87}
 FEWER = {"curve": "faces", "x": 100, "passes": 32, "faces": 100, "train_auc": 0.99, "report_auc": 0.8}
 LONGER = {"curve": "passes", "x": 8, "passes": 8, "faces": 800, "train_auc": 0.92, "report_auc": 0.88}
-RUNS = {"ceiling": {"macro_auc": 0.92}, "rows": [{"d": 16, "auc": 0.5}, {"d": 64, "auc": 0.882}]}
+RUNS: dict[str, Any] = {
+    "ceiling": {"macro_auc": 0.92},
+    "rows": [{"d": 16, "auc": 0.86}, {"d": 64, "auc": 0.882}],
+}
 
 
 def test_the_base_is_a_point_of_every_curve_in_its_place() -> None:
@@ -29,6 +33,9 @@ def test_there_is_a_panel_for_each_curve_that_was_measured() -> None:
     assert "faces learned from" in svg
     assert "passes over the faces" in svg
     assert "units of a hidden layer" not in svg
+    assert "masks (long runs)" not in svg
+    learned = [row | {"train_auc": 0.9} for row in RUNS["rows"]]
+    assert "masks (long runs)" in drawing({"d": 64, "rows": [BASE, FEWER]}, RUNS | {"rows": learned})
     assert svg == drawing({"d": 64, "rows": [BASE, FEWER, LONGER]}, RUNS)
 
 
