@@ -1,4 +1,4 @@
-"""The curves of ``benchmarks.attribute_curves`` as one drawing, beside the long run and the teacher.
+"""Score over masks, from the long runs, and the curves of ``benchmarks.attribute_curves`` as one drawing.
 
 python -m benchmarks.attribute_curves_plot -o docs/explanation/attribute-curves.svg
 """
@@ -28,7 +28,8 @@ CURVES: Final[Mapping[str, str]] = {
     "width": "units of a hidden layer",
 }
 LINES: Final[Mapping[str, str]] = {"train_auc": "faces of the training", "report_auc": "people never seen"}
-SIZE_IN: Final = (10.5, 3.1)
+PANEL_IN: Final = (2.9, 3.2)
+LEAST_IN: Final = 5.6
 ALT: Final = "Macro AUC over faces, passes, mask pixels and width, on faces of the training and on others"
 
 Row = Mapping[str, Any]
@@ -41,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--curves", type=Path, default=RESULTS / "attribute_curves.json", metavar="JSON")
     parser.add_argument("--runs", type=Path, default=RESULTS / "attribute_runs.json", metavar="JSON")
     parsed = parser.parse_args(arguments)
-    found, runs = (json.loads(path.read_text("utf-8")) for path in (parsed.curves, parsed.runs))
-    svg = drawing(found, runs)
+    runs = json.loads(parsed.runs.read_text("utf-8"))
+    rows = json.loads(parsed.curves.read_text("utf-8"))["rows"] if parsed.curves.exists() else []
+    svg = drawing(rows, runs)
     parsed.output.write_text(
         svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1) + "\n", "utf-8"
     )
@@ -59,19 +61,17 @@ def points(rows: Sequence[Row], curve: str, y: str) -> list[tuple[float, float]]
     return sorted([*own, (float(at), float(base[y]))])
 
 
-def drawing(found: Mapping[str, Any], runs: Mapping[str, Any]) -> str:
+def drawing(curves: Sequence[Row], runs: Mapping[str, Any]) -> str:
     """One panel for each curve that was measured, as an inline SVG element."""
-    rows = [*found["rows"], *_over_d(runs["rows"])]
+    rows = [*curves, *_over_d(runs["rows"])]
     there = [curve for curve in CURVES if any(row["curve"] == curve for row in rows)]
     with mpl.rc_context({**STYLE, "svg.hashsalt": "attribute-curves"}):
-        figure = Figure(figsize=SIZE_IN, layout="constrained")
+        width_in = max(LEAST_IN, PANEL_IN[0] * len(there))
+        figure = Figure(figsize=(width_in, PANEL_IN[1]), layout="constrained")
         panels = figure.subplots(1, len(there), sharey=True, squeeze=False)[0]
         for curve, axes in zip(there, panels, strict=True):
             _draw(axes, rows, curve)
             axes.axhline(runs["ceiling"]["macro_auc"], color=GREY, linestyle=":", label="teacher")
-        long = next(row["auc"] for row in runs["rows"] if row["d"] == found["d"])
-        for axes in panels:
-            axes.axhline(long, color=GREY, linestyle="--", linewidth=1, label="long run, people never seen")
         panels[0].set_ylabel("macro AUC")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
         stream = io.StringIO()

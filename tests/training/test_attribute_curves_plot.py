@@ -29,19 +29,19 @@ def test_the_base_is_a_point_of_every_curve_in_its_place() -> None:
 
 
 def test_there_is_a_panel_for_each_curve_that_was_measured() -> None:
-    svg = drawing({"d": 64, "rows": [BASE, FEWER, LONGER]}, RUNS)
+    svg = drawing([BASE, FEWER, LONGER], RUNS)
     assert "faces learned from" in svg
     assert "passes over the faces" in svg
     assert "units of a hidden layer" not in svg
     assert "masks (long runs)" not in svg
     learned = [row | {"train_auc": 0.9} for row in RUNS["rows"]]
-    assert "masks (long runs)" in drawing({"d": 64, "rows": [BASE, FEWER]}, RUNS | {"rows": learned})
-    assert svg == drawing({"d": 64, "rows": [BASE, FEWER, LONGER]}, RUNS)
+    assert "masks (long runs)" in drawing([BASE, FEWER], RUNS | {"rows": learned})
+    assert svg == drawing([BASE, FEWER, LONGER], RUNS)
 
 
-def test_the_committed_results_are_drawn_as_a_file_of_its_own(tmp_path: Path) -> None:
+def test_without_curves_the_committed_long_runs_are_drawn_as_a_file_of_its_own(tmp_path: Path) -> None:
     output = tmp_path / "curves.svg"
-    assert main(["-o", str(output)]) == 0
+    assert main(["-o", str(output), "--curves", str(tmp_path / "none.json")]) == 0
     text = output.read_text("utf-8")
     assert ET.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own file
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
