@@ -100,9 +100,11 @@ def test_only_the_layers_between_the_ends_are_int8(
 def test_a_read_out_without_a_middle_is_int8_throughout(widths: tuple[int, ...]) -> None:
     short = random_read_out(widths)
     inputs = measurements_for(short, 50)
-    tensors = _parsed(int8_model(short, intervals_of(short.activations(inputs)))).subgraphs[0].tensors
-    stored = [tensor.type for tensor in tensors if tensor.name.startswith(b"weights_")]
+    model = int8_model(short, intervals_of(short.activations(inputs)))
+    stored = [each.type for each in _parsed(model).subgraphs[0].tensors if each.name.startswith(b"weights_")]
     assert stored == [schema.TensorType.INT8] * len(short.layers)
+    expected = short.logits(inputs)
+    assert np.abs(run_model(model, inputs) - expected).mean() < 0.02 * np.ptp(expected)
 
 
 def test_int8_stays_close_to_float(
