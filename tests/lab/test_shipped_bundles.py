@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_app.tflite_model import TfliteModel
+from edge_app.inference.tflite_model import TfliteModel
 from lab.bundles import FLOAT_TWIN, FOLDER, SHIPPED, shipped_bundle
 from lsi.bundle import read_bundle
 from lsi.disclosure import PayloadMode
