@@ -1,9 +1,10 @@
-"""Checkpoints of the long runs gathered into one result file: a row per d, mean over seeds.
+r"""Checkpoints of the long runs gathered into one result file: a row per d, mean over seeds.
 
 Each checkpoint of ``lsi train attributes`` carries its figures on the report half of val. This reads
-them; it measures nothing itself.
+them; with ``--data`` it measures how well the faces are answered that they learned from.
 
-    python -m benchmarks.attribute_runs checkpoints/runs/*.npz > benchmarks/results/attribute_runs.json
+    python -m benchmarks.attribute_runs checkpoints/runs/*.npz --data celebahq128_train.npz \
+        > benchmarks/results/attribute_runs.json
 """
 
 import argparse
@@ -16,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.attribute_curves import SEEN, auc_and_accuracy, noise_free_logits
 from benchmarks.report import machine
 from training.checkpoint import Checkpoint, load_checkpoint
+from training.data import open_data
 
 POINTS = 100.0
 
@@ -29,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--photons", type=Path, help="checkpoint trained for an ideal detector")
     parser.add_argument("--nested", type=Path, nargs="*", default=[], help="checkpoints of one nested bank")
     parser.add_argument("--teacher", type=Path, help="file of 'lsi train teacher', for the ceiling")
+    parser.add_argument("--data", type=Path, help="the faces they learned from (.npz)")
     parsed = parser.parse_args(arguments)
     found = [load_checkpoint(path) for path in parsed.checkpoints]
     document: dict[str, Any] = {
@@ -39,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "split": "report half of val, by person; linear light, two arms, 64 x 64 masks, without noise",
         "rows": [_row(d, [each for each in found if len(each.patterns) == d]) for d in _sizes(found)],
     }
+    if parsed.data is not None:
+        _add_learned(document["rows"], found, parsed.data)
     if parsed.photons is not None:
         document["ideal"] = _ideal(load_checkpoint(parsed.photons))
     if parsed.nested:
@@ -69,6 +75,18 @@ def _row(d: int, seeds: Sequence[Checkpoint]) -> dict[str, Any]:
         "auc_with_noise": float(np.mean([each["macro_auc"] for each in figures])),
         "auc_95": [_mean_of(figures, "auc", "low_95"), _mean_of(figures, "auc", "high_95")],
     }
+
+
+def _add_learned(rows: Sequence[dict[str, Any]], checkpoints: Sequence[Checkpoint], data: Path) -> None:
+    """Noise-free figures of the first faces that the banks learned from, mean over seeds."""
+    faces = open_data(data).faces(checkpoints[0].attributes.names, np.arange(SEEN))
+    for row in rows:
+        pairs = [
+            auc_and_accuracy(noise_free_logits(each.patterns.masks, each.read_out, faces), faces)
+            for each in checkpoints
+            if len(each.patterns) == row["d"]
+        ]
+        row["train_auc"], row["train_accuracy"] = np.mean(pairs, axis=0).tolist()
 
 
 def _mean_of(figures: Sequence[dict[str, Any]], name: str, field: str) -> float:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,18 @@ def machine() -> str:
 
 def report(benchmark: str, figures: Sequence[Figure], *, as_json: bool) -> str:
     """One JSON object, or a table for people."""
-    document = {
+    document = heading(benchmark) | {"figures": [asdict(figure) for figure in figures]}
+    return json.dumps(document, indent=2) if as_json else _table(document["machine"], figures)
+
+
+def heading(benchmark: str) -> dict[str, Any]:
+    """What every result begins with: by which command it was made, when and where."""
+    return {
         "benchmark": benchmark,
         "command": " ".join(["python -m", f"benchmarks.{benchmark}", *map(_shown, sys.argv[1:])]),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": machine(),
-        "figures": [asdict(figure) for figure in figures],
     }
-    return json.dumps(document, indent=2) if as_json else _table(document["machine"], figures)
 
 
 def _table(where: object, figures: Sequence[Figure]) -> str:

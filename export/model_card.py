@@ -262,7 +262,11 @@ def _percent(row: Row, key: str) -> str:
 
 
 def _exported(measured: Parity, *, is_float: bool) -> str:
-    form = "float32" if is_float else "static int8 with true ranges, weights int8 per row"
+    form = (
+        "float32"
+        if is_float
+        else "first and last layer float32, between them static int8: true ranges, weights per row"
+    )
     return f"""
 ## Export
 

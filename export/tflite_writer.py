@@ -1,8 +1,10 @@
-"""The read-out as a TFLite file: float32, or static int8 inside with float32 at both ends.
+"""The read-out as a TFLite file: float32, or int8 inside with a float32 layer at each end.
 
-Graph: SUB mean, MUL scale (float32), QUANTIZE, FULLY_CONNECTED with fused ReLU for each
-layer (int8, weights per row, int32 bias), DEQUANTIZE. The float recipe leaves out the
-second and the last.
+Graph: SUB mean, MUL scale, FULLY_CONNECTED with fused ReLU (float32); QUANTIZE, FULLY_CONNECTED with
+fused ReLU (static int8: weights per row, int32 bias), DEQUANTIZE; FULLY_CONNECTED (float32). The float
+recipe leaves out QUANTIZE and DEQUANTIZE. The ends are a few per cent of the weights, but one int8 code
+for all measurements, whose tails are long, makes most of the error of the whole, and one for all logits moves
+every threshold by up to half a step. With two layers or one, nothing is between the ends: all is int8 then.
 
 Ref: LiteRT 8-bit quantization specification (FULLY_CONNECTED: activations per tensor,
 weights symmetric in -127..127 with zero point 0, bias scale = input scale * weight scale).
@@ -21,6 +23,10 @@ from training.read_out import Dense, ReadOutWeights
 
 INT8_LOWEST: Final = -128
 INT8_HIGHEST: Final = 127
+FLOAT_ENDS: Final = 1
+"""Layers at each end that stay float32."""
+FULLY_CONNECTED_VERSION: Final = 1
+"""For float32."""
 FULLY_CONNECTED_INT8_VERSION: Final = 4
 """First version with int8 input and output; static int8 with scales per row is registered in the
 same kernel, so runtimes from tflite-runtime 2.14 on run it (only *hybrid* needs version 12)."""
@@ -81,19 +87,12 @@ def float_model(weights: ReadOutWeights) -> bytes:
     """The TFLite file of ``weights`` in float32."""
     graph = Graph(description="lsi read-out, float32")
     source, tensor = _standardised(graph, weights)
-    for index, layer in enumerate(weights.layers):
-        inputs = [
-            tensor,
-            graph.constant(f"weights_{index}", layer.weights),
-            graph.constant(f"bias_{index}", layer.bias),
-        ]
-        output = graph.variable(_name(weights, index), len(layer.bias), np.float32)
-        tensor = _fully_connected(graph, inputs, output, version=1, is_last=_is_last(weights, index))
+    tensor = _float_layers(graph, weights, range(len(weights.layers)), tensor)
     return graph.to_bytes(source, tensor)
 
 
 def int8_model(weights: ReadOutWeights, intervals: Sequence[Interval]) -> bytes:
-    """The TFLite file of ``weights`` in static int8.
+    """The TFLite file of ``weights`` with the inner layers in static int8.
 
     Args:
         weights: The float model.
@@ -103,29 +102,56 @@ def int8_model(weights: ReadOutWeights, intervals: Sequence[Interval]) -> bytes:
     Raises:
         ValueError: Not one interval per activation.
     """
-    if len(intervals) != len(weights.layers) + 1:
-        message = (
-            f"{len(weights.layers)} layers need {len(weights.layers) + 1} intervals, not {len(intervals)}"
-        )
+    layers = len(weights.layers)
+    if len(intervals) != layers + 1:
+        message = f"{layers} layers need {layers + 1} intervals, not {len(intervals)}"
         raise ValueError(message)
+    ends = FLOAT_ENDS if layers > 2 * FLOAT_ENDS else 0
     graph = Graph(description="lsi read-out, static int8")
     source, tensor = _standardised(graph, weights)
-    affine = activation_affine(intervals[0])
-    code = graph.variable("quantised", weights.d, np.int8, affine)
+    tensor = _float_layers(graph, weights, range(ends), tensor)
+    tensor = _int8_layers(graph, weights, range(ends, layers - ends), tensor, intervals)
+    tensor = _float_layers(graph, weights, range(layers - ends, layers), tensor)
+    return graph.to_bytes(source, tensor)
+
+
+def _float_layers(graph: Graph, weights: ReadOutWeights, chosen: range, tensor: int) -> int:
+    """Append the layers ``chosen`` in float32 behind ``tensor``; returns the tensor that they fill."""
+    for index in chosen:
+        layer = weights.layers[index]
+        inputs = [
+            tensor,
+            graph.constant(f"weights_{index}", layer.weights),
+            graph.constant(f"bias_{index}", layer.bias),
+        ]
+        output = graph.variable(_name(weights, index), len(layer.bias), np.float32)
+        tensor = _fully_connected(
+            graph, inputs, output, FULLY_CONNECTED_VERSION, is_last=_is_last(weights, index)
+        )
+    return tensor
+
+
+def _int8_layers(
+    graph: Graph, weights: ReadOutWeights, chosen: range, tensor: int, intervals: Sequence[Interval]
+) -> int:
+    """Append the layers ``chosen`` in int8 between QUANTIZE and DEQUANTIZE."""
+    affine = activation_affine(intervals[chosen.start])
+    code = graph.variable("quantised", weights.layers[chosen.start].weights.shape[1], np.int8, affine)
     options = (schema.BuiltinOptions.QuantizeOptions, schema.QuantizeOptionsT())
     graph.operator(_OPERATOR.QUANTIZE, QUANTIZE_VERSION, [tensor], code, options)
-    for index, layer in enumerate(weights.layers):
-        result = activation_affine(intervals[index + 1])
-        output = graph.variable(f"layer_{index}", len(layer.bias), np.int8, result)
+    for index in chosen:
+        layer, result = weights.layers[index], activation_affine(intervals[index + 1])
+        output = graph.variable(f"code_{index}", len(layer.bias), np.int8, result)
         inputs = [code, *_int8_constants(graph, layer, affine, index)]
         code = _fully_connected(
             graph, inputs, output, FULLY_CONNECTED_INT8_VERSION, is_last=_is_last(weights, index)
         )
         affine = result
-    logits = graph.variable("logits", weights.outputs, np.float32)
+    last = chosen[-1]
+    real = graph.variable(_name(weights, last), len(weights.layers[last].bias), np.float32)
     options = (schema.BuiltinOptions.DequantizeOptions, schema.DequantizeOptionsT())
-    graph.operator(_OPERATOR.DEQUANTIZE, DEQUANTIZE_VERSION, [code], logits, options)
-    return graph.to_bytes(source, logits)
+    graph.operator(_OPERATOR.DEQUANTIZE, DEQUANTIZE_VERSION, [code], real, options)
+    return real
 
 
 def _standardised(graph: Graph, weights: ReadOutWeights) -> tuple[int, int]:

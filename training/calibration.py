@@ -196,15 +196,25 @@ def expected_calibration_error(chance: Scores, labels: Bools, bins: int = BINS) 
     """
     if not len(labels):
         return float("nan")
-    return _error(_bin_of(chance, bins), chance, labels.astype(np.float64)[None, :])
+    return float(_errors(_bin_of(chance, bins), chance, labels.astype(np.float64)[None, :])[0])
 
 
 def expected_calibration_error_floor(chance: Scores, bins: int = BINS) -> float:
     """What :func:`expected_calibration_error` shows on average where ``chance`` is exactly right."""
     if not len(chance):
         return float("nan")
-    drawn = np.random.default_rng(0).random((FLOOR_DRAWS, len(chance))) < chance
-    return _error(_bin_of(chance, bins), chance, drawn.astype(np.float64))
+    return float(calibration_errors_if_exact(chance, np.random.default_rng(0), bins).mean())
+
+
+def calibration_errors_if_exact(
+    chance: Scores, generator: np.random.Generator, bins: int = BINS
+) -> NDArray[np.float64]:
+    """Calibration errors of ``FLOOR_DRAWS`` drawn sets of answers for which ``chance`` (n,) is exactly right.
+
+    A measured error inside their spread says nothing against the probabilities.
+    """
+    drawn = generator.random((FLOOR_DRAWS, len(chance))) < chance
+    return _errors(_bin_of(chance, bins), chance, drawn.astype(np.float64))
 
 
 def brier_skill(chance: Scores, labels: Bools, prevalence: float) -> float:
@@ -225,9 +235,10 @@ def _bin_of(chance: Scores, bins: int) -> NDArray[np.intp]:
     return np.searchsorted(np.unique(edges), chance, side="right")
 
 
-def _error(place: NDArray[np.intp], chance: Scores, happened: NDArray[np.float64]) -> float:
-    """Mean over draws of the calibration error of ``happened`` (draws, n)."""
+def _errors(place: NDArray[np.intp], chance: Scores, happened: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The calibration error of each row of ``happened`` (draws, n)."""
     order = np.argsort(place, kind="stable")
     starts = np.flatnonzero(np.diff(place[order], prepend=-1))
     surplus = np.add.reduceat((happened - chance)[:, order], starts, axis=1)
-    return float(np.abs(surplus).sum(axis=1).mean() / len(chance))
+    errors: NDArray[np.float64] = np.abs(surplus).sum(axis=1) / len(chance)
+    return errors

@@ -143,10 +143,12 @@ def measured_in_use(  # noqa: PLR0913, PLR0917 - the arguments of measure and wh
 ) -> Tensor:
     """Measurements (B, d) as training sees them: each scene at a power and with disturbances of its own.
 
-    Without ``bounds_nw`` there is neither noise nor disturbance, without ``limits`` noise alone.
+    Without ``bounds_nw`` there is neither noise nor disturbance but the light that the detector is made for,
+    as in the figures without noise; without ``limits`` there is noise alone.
     """
     if bounds_nw is None:
-        return measure(scenes, masks, detector, torch.ones(len(scenes)), None)
+        # In less light the divisor of a dark scene's ratio would be its least one, not its own light.
+        return measure(scenes, masks, detector, *_exposure(scenes, detector, None, generator))
     power_nw = random_power_nw(len(scenes), bounds_nw, generator)
     if limits is None:
         return measure(scenes, masks, detector, power_nw, generator)

@@ -102,6 +102,17 @@ def test_numbers_out_of_range_are_refused(files: Files, tmp_path: Path, option: 
         attributes_command.run(_parsed(files.arguments(tmp_path / "tiny.npz", option, value)))
 
 
+@pytest.mark.parametrize("start", ["dither", "noise", "pca", "lda"])
+def test_more_masks_than_features_are_refused_and_nothing_is_left(
+    files: Files, tmp_path: Path, start: str
+) -> None:
+    pytest.importorskip("torch", reason="training needs PyTorch (lsi-host[train])")
+    words = files.arguments(tmp_path / "tiny.npz", "--d", "65", "--feature-px", "8", "--start", start)
+    with pytest.raises((ConfigError, DataError), match=r"65 masks|directions"):
+        attributes_command.run(_parsed(words))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_data_without_the_attributes_is_refused(files: Files, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs PyTorch (lsi-host[train])")
     words = files.arguments(tmp_path / "tiny.npz")

@@ -12,6 +12,7 @@ from training.calibration import (
     Calibration,
     brier_skill,
     calibrate,
+    calibration_errors_if_exact,
     expected_calibration_error,
     expected_calibration_error_floor,
     fit,
@@ -176,6 +177,16 @@ def test_the_error_does_not_depend_on_the_order_of_rows(order: list[int]) -> Non
     chance, labels = np.repeat([0.1, 0.3, 0.5, 0.9], 6), np.arange(24) % 5 < 2
     expected = expected_calibration_error(chance, labels)
     assert expected_calibration_error(chance[order], labels[order]) == pytest.approx(expected)
+
+
+def test_errors_of_exact_probabilities_spread_around_the_floor() -> None:
+    chance = np.random.default_rng(3).random(600)
+    spread = calibration_errors_if_exact(chance, np.random.default_rng(4))
+    assert spread.mean() == pytest.approx(expected_calibration_error_floor(chance), rel=0.05)
+    happened = np.random.default_rng(5).random((300, 600)) < chance
+    found = np.array([expected_calibration_error(chance, each) for each in happened])
+    assert spread.std() == pytest.approx(found.std(), rel=0.2)
+    assert np.median(spread) == pytest.approx(np.median(found), rel=0.05)
 
 
 def test_right_probabilities_err_as_much_as_the_floor_says_and_wrong_ones_more() -> None:

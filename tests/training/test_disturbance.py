@@ -23,6 +23,7 @@ from training.disturbance import (
     _interpolation,
     disturbed,
     disturbed_scans,
+    measured_in_use,
     randomly_disturbed,
 )
 from training.forward_model import Detector, TwoArms, arm_light, measure
@@ -107,6 +108,17 @@ def test_the_opposite_masks_turn_the_sign_between_dead_mirrors() -> None:
     dead = Disturbance(dead_mirrors=0.2)
     opposite = disturbed(_scenes(), 1 - _masks(), DETECTOR, None, dead, _generator())
     assert torch.allclose(opposite, -_disturbed(dead), atol=2e-6)
+
+
+@pytest.mark.parametrize("detector", [DETECTOR, IdealDetector(1e6)])
+def test_training_without_noise_measures_dark_scenes_as_the_figures_without_noise_do(
+    detector: TwoArms,
+) -> None:
+    scenes, masks = _scenes(), _masks()
+    ratios = measured_in_use(scenes, masks, detector, None, DisturbanceRange(), _generator())
+    dark = measured_in_use(0.02 * scenes, masks, detector, None, DisturbanceRange(), _generator())
+    assert torch.allclose(dark, ratios, atol=1e-5)
+    assert torch.equal(dark, disturbed(0.02 * scenes, masks, detector, None, Disturbance(), _generator()))
 
 
 def test_the_power_of_a_noise_free_measurement_is_the_nominal_one() -> None:
