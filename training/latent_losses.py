@@ -20,12 +20,13 @@ PRESENCE_DOUBT = 0.02
 class Wanted:
     """What one batch should give.
 
-    Shape: ``offsets`` (B, L, D) of the faces, ``labels`` (B, K) int8, ``pictures`` (decoded, R, R, 3) uint8
-    codes of its first scenes; none where no loss compares pictures.
+    Shape: ``offsets`` (B, L, D) of the faces, ``targets`` (B, K) 0..1 and ``known`` (B, K), which of them
+    count, ``pictures`` (decoded, R, R, 3) uint8 codes of its first scenes; none where no loss compares them.
     """
 
     offsets: Tensor
-    labels: Tensor
+    targets: Tensor
+    known: Tensor
     pictures: Tensor
 
 
@@ -38,6 +39,8 @@ class LatentLosses:
         scale: Deviation (L, D) of the teacher's latents, the unit of the latent loss.
         synthesis: The generator's network, not trained; ``None`` where no loss compares pictures.
         features: The network of the features loss.
+
+    ``rarity`` (K,) are weights of positive answers; ``None`` weighs all alike.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class LatentLosses:
         self.settings = settings
         self.mean, self.scale = mean, scale.clamp_min(1e-3)
         self.synthesis, self.features = synthesis, features
+        self.rarity: Tensor | None = None
 
     def of(self, offsets: Tensor, logits: Tensor, wanted: Wanted, masks: Tensor) -> dict[str, Tensor]:
         """Losses of offsets (B, L, D) of the faces and logits (B + negatives, K + 1)."""
@@ -58,8 +62,8 @@ class LatentLosses:
         found = {name: loss(masks) for name, loss in MASK_LOSSES.items() if weight(name)}
         if weight(LATENT):
             found[LATENT] = ((offsets - wanted.offsets) / self.scale).abs().mean()
-        if weight(ATTRIBUTES) and wanted.labels.shape[1]:
-            found[ATTRIBUTES] = _attributes(logits[:faces, :-1], wanted.labels)
+        if weight(ATTRIBUTES) and wanted.targets.shape[1]:
+            found[ATTRIBUTES] = _attributes(logits[:faces, :-1], wanted, self.rarity)
         if weight(PRESENCE):
             found[PRESENCE] = _presence(logits[:, -1], faces)
         if self.synthesis is not None and len(wanted.pictures):
@@ -77,9 +81,11 @@ class LatentLosses:
         return found
 
 
-def _attributes(logits: Tensor, labels: Tensor) -> Tensor:
-    known = (labels != 0).float()
-    each = functional.binary_cross_entropy_with_logits(logits, (labels > 0).float(), reduction="none")
+def _attributes(logits: Tensor, wanted: Wanted, rarity: Tensor | None) -> Tensor:
+    known = wanted.known.float()
+    each = functional.binary_cross_entropy_with_logits(
+        logits, wanted.targets, pos_weight=rarity, reduction="none"
+    )
     return (each * known).sum() / known.sum().clamp_min(1.0)
 
 

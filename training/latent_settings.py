@@ -34,6 +34,7 @@ class LatentSettings:
     masks' come from ``training.mask_losses``. ``power_bounds_nw`` and ``disturbance`` are those of
     ``training.settings.Settings``. ``negatives`` are scenes without a face per batch. With ``fixed_masks``
     the masks keep what they start from (random ones for a baseline, given ones for fine-tuning).
+    ``soft_weight`` and ``rarity`` are those of ``training.settings.Settings``.
 
     Raises:
         ConfigError: An unknown loss or a number out of its range.
@@ -52,6 +53,8 @@ class LatentSettings:
     mirrored: bool = True
     start: str = "dither"
     fixed_masks: bool = False
+    soft_weight: float = 0.0
+    rarity: float = 0.0
     jitter: Jitter = field(default_factory=Jitter)
     power_bounds_nw: tuple[float, float] | None = (20.0, 500.0)
     disturbance: DisturbanceRange | None = field(default_factory=DisturbanceRange)
