@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lab.segmentation_labels import Classes, read_classes
 from lsi.errors import ConfigError, DataError
 from lsi.whole_file import whole_file
-from training.command_parts import check_limits, read_sensor, require_torch
+from training.command_parts import check_limits, digests, read_sensor, require_torch
 from training.data import DataFile, open_data, tune_rows
 from training.figures import finite
 
@@ -108,6 +108,7 @@ def evaluate_latent(arguments: argparse.Namespace) -> dict[str, Any]:
     checkpoints = [load_latent_checkpoint(path) for path in arguments.checkpoints]
     checkpoints.sort(key=lambda each: len(each.patterns))
     _check_space(checkpoints, generator)
+    _check_measures_only(arguments.recognition, [generator.record, *(each.record for each in checkpoints)])
     table = _table(arguments, generator, checkpoints[0])
     rows = [asdict(row) for checkpoint in checkpoints for row in table.rows_of(checkpoint, tell)]
     document = {
@@ -150,6 +151,16 @@ def _check_space(checkpoints: list["LatentCheckpoint"], generator: "GeneratorFil
     names = {each.attributes.names for each in checkpoints}
     if len(names) > 1:
         raise ConfigError("The checkpoints answer different attributes.", hint="evaluate them apart.")
+
+
+def _check_measures_only(recognition: Path | None, records: list[Mapping[str, Any]]) -> None:
+    """A network that trained would praise its own work."""
+    if recognition is None:
+        return
+    digest = digests([recognition])[recognition.name]
+    if any(digest in record.get("data", {}).values() for record in records):
+        found = f"{recognition.name} took part in the training and cannot measure the result."
+        raise ConfigError(found, hint="another recognition network.")
 
 
 def _table(

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.decoder.decoder import OwnDecoder
+from host.decoder.segmentation_head import segmented
 from lab.face_networks import Recogniser
+from lab.latent_heads import fit_landmarks, segmentation_epochs
 from lab.picture_measures import (
     frechet_distance,
     landmark_error,
@@ -30,14 +32,11 @@ from training.forward_model import TwoArms
 from training.latent_checkpoint import LatentCheckpoint
 from training.latent_exam import answers, encoder_from, macro_auc
 from training.latent_heads import fit_head
-from training.segmentation_head import BATCH as SEGMENTATION_BATCH
-from training.segmentation_head import IGNORED, mean_f1, modal_map, segmented, train_segmentation
+from training.segmentation_head import IGNORED, mean_f1, modal_map, train_segmentation
 
 GALLERY: Final = 100
 """People among whom one is recognised, with one picture each."""
 CEILING: Final = "teacher"
-SEGMENTATION_STEPS: Final = 250
-"""Steps of the segmentation head, the same for ours and for the teacher's."""
 UNITS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "attribute_auc": "macro AUC",
@@ -232,7 +231,7 @@ class LatentTable:
         taught, true = self.train.landmarks, self.val.landmarks
         if taught is None or true is None:
             return {}
-        head = fit_head(train, taught.reshape(len(taught), -1), penalty=0.03 * len(train))
+        head = fit_landmarks(train, taught)
         return {"landmark_nme": landmark_error(head.predict(val).reshape(true.shape), true)}
 
     def _segmentation(self, train: Offsets, val: Offsets) -> Figures:
@@ -241,7 +240,7 @@ class LatentTable:
         if not self.classes or taught is None or true is None:
             return {}
         rows, shown = self.train.segmented_rows, self.val.segmented_rows
-        epochs = max(1, SEGMENTATION_STEPS * SEGMENTATION_BATCH // len(rows))
+        epochs = segmentation_epochs(len(rows))
         head = train_segmentation(self.decoder, train[rows], taught[rows], self.classes, epochs)
         return {
             "segmentation_f1": mean_f1(segmented(head, self.decoder, val[shown]), true[shown], self.classes)

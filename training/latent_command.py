@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fixed-masks", action="store_true", help="do not train the masks: a baseline")
     add("--no-mirror", action="store_true", help="mirrored pictures are something else (digits)")
     add("--features", type=Path, metavar="FILE", help="network of 'lsi train teacher --network'")
+    add("--identity", type=Path, metavar="FILE", help="your recognition network (TorchScript), for that loss")
     add(
         "--loss",
         action="append",
@@ -157,10 +158,15 @@ def _settings(arguments: argparse.Namespace) -> "LatentSettings":
         rarity=arguments.rarity,
         losses=tuple(losses.items()),
     )
-    if settings.weight("features") and arguments.features is None:
-        found = "The loss 'features' needs a network."
-        raise ConfigError(found, hint="--features FILE of 'lsi train teacher --network'.")
+    _check_networks(arguments, settings)
     return settings
+
+
+def _check_networks(arguments: argparse.Namespace, settings: "LatentSettings") -> None:
+    needed = {"features": "of 'lsi train teacher --network'", "identity": "that you exported"}
+    for name, origin in needed.items():
+        if settings.weight(name) and getattr(arguments, name) is None:
+            raise ConfigError(f"The loss {name!r} needs a network.", hint=f"--{name} FILE {origin}.")
 
 
 def _lesson(
@@ -227,6 +233,7 @@ def _losses(
 
     from host.decoder.decoder import OwnDecoder  # noqa: PLC0415 - same
     from training.feature_network import load_feature_network  # noqa: PLC0415 - same
+    from training.identity_network import IdentityNetwork  # noqa: PLC0415 - same
     from training.latent_losses import LatentLosses  # noqa: PLC0415 - same
 
     synthesis = OwnDecoder(generator, str(arguments.generator)).network if settings.needs_pictures else None
@@ -234,7 +241,10 @@ def _losses(
     scale = torch.tensor(lesson.offsets[0].astype("float32").std(axis=0))
     if features is not None:
         features = features.to(scale.device)
-    return LatentLosses(settings, torch.tensor(generator.space.mean), scale, synthesis, features)
+    size_px = generator.shape.size_px
+    identity = None if arguments.identity is None else IdentityNetwork(arguments.identity, size_px)
+    mean = torch.tensor(generator.space.mean)
+    return LatentLosses(settings, mean, scale, synthesis, features, identity)
 
 
 def _writer(
@@ -270,12 +280,16 @@ def _record(arguments: argparse.Namespace, settings: "LatentSettings") -> dict[s
     """How the checkpoint came about. File names without folders, so that it says nothing of the machine."""
     files = [(option, getattr(arguments, option[2:].replace("-", "_"))) for option in _FILES]
     optional = [("--features", arguments.features), ("--teacher", arguments.teacher)]
-    optional.append(("--from", arguments.origin))
+    optional += [("--from", arguments.origin), ("--identity", arguments.identity)]
     files += [(option, path) for option, path in optional if path is not None]
     words: list[tuple[str, object]] = [*files, ("-o", arguments.output), ("--d", settings.d)]
     words += [("--attributes", arguments.attributes), ("--start", settings.start)]
     words += [(f"--{name}", getattr(arguments, name)) for name in ("epochs", "seed", "batch")]
-    words += [("--rate", f"{settings.rate:g}"), ("--soft", settings.soft_weight), ("--rarity", settings.rarity)]
+    words += [
+        ("--rate", f"{settings.rate:g}"),
+        ("--soft", settings.soft_weight),
+        ("--rarity", settings.rarity),
+    ]
     words += [("--loss", f"{name}={weight:g}") for name, weight in settings.losses]
     flags = ("nested", "fixed_masks", "no_mirror", "still", "noise_free")
     words += [("--" + name.replace("_", "-"), True) for name in flags if getattr(arguments, name)]

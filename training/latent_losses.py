@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.feature_network import FeatureNetwork
-from training.latent_settings import ATTRIBUTES, FEATURES, LATENT, PRESENCE, LatentSettings
+from training.identity_network import IdentityNetwork
+from training.latent_settings import ATTRIBUTES, FEATURES, IDENTITY, LATENT, PRESENCE, LatentSettings
 from training.mask_losses import MASK_LOSSES
 from training.picture_losses import PICTURE_LOSSES
 from training.teacher import shown
@@ -39,21 +40,23 @@ class LatentLosses:
         scale: Deviation (L, D) of the teacher's latents, the unit of the latent loss.
         synthesis: The generator's network, not trained; ``None`` where no loss compares pictures.
         features: The network of the features loss.
+        identity: The owner's network of the identity loss.
 
     ``rarity`` (K,) are weights of positive answers; ``None`` weighs all alike.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - an argument for each network that a loss may need
         self,
         settings: LatentSettings,
         mean: Tensor,
         scale: Tensor,
         synthesis: nn.Module | None,
         features: FeatureNetwork | None,
+        identity: IdentityNetwork | None = None,
     ) -> None:
         self.settings = settings
         self.mean, self.scale = mean, scale.clamp_min(1e-3)
-        self.synthesis, self.features = synthesis, features
+        self.synthesis, self.features, self.identity = synthesis, features, identity
         self.rarity: Tensor | None = None
 
     def of(self, offsets: Tensor, logits: Tensor, wanted: Wanted, masks: Tensor) -> dict[str, Tensor]:
@@ -78,6 +81,8 @@ class LatentLosses:
         found = {name: loss(made, wanted) for name, loss in PICTURE_LOSSES.items() if weight(name)}
         if self.features is not None and weight(FEATURES):
             found[FEATURES] = self.features.distance(made, wanted)
+        if self.identity is not None and weight(IDENTITY):
+            found[IDENTITY] = self.identity.distance(made, wanted)
         return found
 
 

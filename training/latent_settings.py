@@ -15,9 +15,10 @@ from training.settings import LARGEST_D, SMALLEST_D
 
 LATENT: Final = "latent"
 FEATURES: Final = "features"
+IDENTITY: Final = "identity"
 ATTRIBUTES: Final = "attributes"
 PRESENCE: Final = "presence"
-DECODED: Final = (*PICTURE_LOSSES, FEATURES)
+DECODED: Final = (*PICTURE_LOSSES, FEATURES, IDENTITY)
 """Losses on the decoded picture: they need the generator's gradients."""
 LATENT_LOSSES: Final = (LATENT, ATTRIBUTES, PRESENCE, *DECODED, *MASK_LOSSES)
 DEFAULT_LOSSES: Final = ((LATENT, 1.0), (ATTRIBUTES, 0.5), (PRESENCE, 0.3))

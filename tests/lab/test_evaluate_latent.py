@@ -80,7 +80,7 @@ def test_segmentation_is_measured_where_there_are_labels_and_no_bank_is_touched(
     before = checkpoint.read_bytes()
     more = ["--segmentation", str(tmp_path / "val.npz"), "--segmentation-train", str(tmp_path / "train.npz")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lab.latent_evaluation.SEGMENTATION_STEPS", 60)
+        patch.setattr("lab.latent_heads.SEGMENTATION_STEPS", 60)
         assert main(_words(digits, checkpoint, tmp_path / "report", *more)) == 0
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     row = next(each for each in document["rows"] if each["metric"] == "segmentation_f1")
