@@ -64,4 +64,6 @@ def _loaded(path: Path) -> nn.Module:
         raise DataError(
             f"{path} is not a TorchScript network ({type(cause).__name__}).", hint=_HINT
         ) from cause
-    return network.requires_grad_(requires_grad=False)
+    for parameter in network.parameters():  # scripted networks have no requires_grad_
+        parameter.requires_grad = False
+    return network

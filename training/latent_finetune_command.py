@@ -93,7 +93,7 @@ def _shown(arguments: argparse.Namespace, checkpoint: "LatentCheckpoint") -> "Sh
     if checkpoint.space != generator.space.form:
         found = f"{arguments.checkpoint} was trained for another latent space than {generator.space!r}."
         raise DataError(found, hint="the generator that 'lsi train latent' was given.")
-    data, size_px = open_data(arguments.data, "data"), generator.shape.size_px
+    data, size_px = open_data(arguments.data, "val"), generator.shape.size_px
     if data.digest() != vectors.bench.data_digest or not len(vectors):
         found = f"The {len(vectors)} vectors were measured of other pictures than {arguments.data.name}."
         raise DataError(found, hint="the file that 'lsi lab record' was given.")

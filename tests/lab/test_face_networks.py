@@ -15,7 +15,7 @@ TEMPLATE = np.array(
 )
 
 
-def _network(path: Path) -> Path:
+def small_network(path: Path) -> Path:
     """Mean of each colour: the smallest embedding there is."""
     source = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 112, 96])
     sink = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 3])
@@ -37,7 +37,7 @@ def _landmarks(
 
 
 def test_the_crop_follows_the_landmarks(tmp_path: Path) -> None:
-    recogniser = Recogniser(_network(tmp_path / "net.onnx"))
+    recogniser = Recogniser(small_network(tmp_path / "net.onnx"))
     picture = np.zeros((1, 128, 128, 3), np.uint8)
     picture[:, :112, :96] = (255, 128, 0)  # what the template covers when nothing is moved
     in_place = recogniser.embeddings(picture, _landmarks(TEMPLATE))
@@ -51,7 +51,7 @@ def test_the_crop_follows_the_landmarks(tmp_path: Path) -> None:
 
 
 def test_smaller_pictures_are_enlarged_to_the_frame(tmp_path: Path) -> None:
-    recogniser = Recogniser(_network(tmp_path / "net.onnx"))
+    recogniser = Recogniser(small_network(tmp_path / "net.onnx"))
     picture = np.full((1, 16, 16, 3), (200, 10, 60), np.uint8)
     large = np.full((1, 128, 128, 3), (200, 10, 60), np.uint8)
     points = _landmarks(TEMPLATE)
