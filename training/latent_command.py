@@ -30,6 +30,7 @@ EXAMPLE: Final = (
     "example: lsi train latent --generator faces64.npz --data train.npz --nonfaces nonfaces_train.npz "
     "--val val.npz --nonfaces-val nonfaces_val.npz --board hardware/boards/sim-mcp3208.toml -o latent64.npz"
 )
+_LIMITS: Final = {"d": (1, 512), "soft": (0, 1), "rarity": (0, 1), "trunk": (8, 4096), "token": (8, 1024)}
 _FILES: Final = {
     "--generator": "file of 'lsi train generator'",
     "--data": "pictures with attributes, to train on",
@@ -70,6 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="go on from a trained bank of the same generator, of d masks or fewer",
     )
+    add("--trunk", type=int, default=448, metavar="N", help="units of the encoder's trunk (default 448)")
+    add("--token", type=int, default=96, metavar="N", help="units of each layer's token (default 96)")
     add("--fixed-masks", action="store_true", help="do not train the masks: a baseline")
     add("--no-mirror", action="store_true", help="mirrored pictures are something else (digits)")
     add("--features", type=Path, metavar="FILE", help="network of 'lsi train teacher --network'")
@@ -103,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         TrainingError: The loss is no longer a number; the last good state is written.
     """
     check_run(arguments)
-    check_limits(arguments, {"d": (1, 512), "soft": (0, 1), "rarity": (0, 1)})
+    check_limits(arguments, _LIMITS)
     sensor, samples = read_sensor(arguments.board)
     require_torch()
     import torch  # noqa: PLC0415 - `lsi --help` works without PyTorch
@@ -154,6 +157,8 @@ def _settings(arguments: argparse.Namespace) -> "LatentSettings":
         fixed_masks=arguments.fixed_masks,
         power_bounds_nw=None if arguments.noise_free else (20.0, 500.0),
         disturbance=None if arguments.still or arguments.noise_free else DisturbanceRange(),
+        trunk=arguments.trunk,
+        token=arguments.token,
         soft_weight=0.0 if arguments.teacher is None else arguments.soft,
         rarity=arguments.rarity,
         losses=tuple(losses.items()),
@@ -290,6 +295,7 @@ def _record(arguments: argparse.Namespace, settings: "LatentSettings") -> dict[s
         ("--soft", settings.soft_weight),
         ("--rarity", settings.rarity),
     ]
+    words += [("--trunk", settings.trunk), ("--token", settings.token)]
     words += [("--loss", f"{name}={weight:g}") for name, weight in settings.losses]
     flags = ("nested", "fixed_masks", "no_mirror", "still", "noise_free")
     words += [("--" + name.replace("_", "-"), True) for name in flags if getattr(arguments, name)]
