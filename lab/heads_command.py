@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lab.latent_heads import fitted_heads  # noqa: PLC0415 - same
 
     torch.set_num_threads(arguments.threads)
-    bench = _bench(arguments)
+    bench = bench_of(arguments)
     data, classes = open_data(arguments.data, "train"), read_classes(arguments.segmentation)
     rows = np.arange(0, len(data), max(1, -(-len(data) // arguments.rows)))
     heads = fitted_heads(bench, data, rows, classes, _record(arguments))
@@ -63,7 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _bench(arguments: argparse.Namespace) -> "Bench":
+def bench_of(arguments: argparse.Namespace) -> "Bench":
+    """The bank in ``checkpoint``, the generator and the board that the arguments name.
+
+    Raises:
+        ConfigError: They do not belong together.
+        DataError: A file cannot be used.
+    """
     from host.decoder.decoder import OwnDecoder  # noqa: PLC0415 - needs PyTorch
     from host.decoder.generator_file import load_generator  # noqa: PLC0415 - same
     from lab.latent_heads import Bench  # noqa: PLC0415 - same
