@@ -73,6 +73,10 @@ def test_landmarks_are_read_and_noisy_ones_marked(tmp_path: Path) -> None:
     assert found is not None
     assert found[0][0, 0].tolist() == [10, 10]
     assert found[1].tolist() == [True, False, False]
+    np.savez(tmp_path / "exact.npz", landmarks68_x4=points)  # renders need no estimate of noise
+    exact = read_landmarks(tmp_path / "exact.npz")
+    assert exact is not None
+    assert exact[1].all()
     np.savez(tmp_path / "without.npz", a=points)
     assert read_landmarks(tmp_path / "without.npz") is None
     np.savez(tmp_path / "bad.npz", landmarks68_x4=points[:, :5], landmark_noise=np.zeros(3))
