@@ -30,7 +30,9 @@ EXAMPLE: Final = (
     "example: lsi train latent --generator faces64.npz --data train.npz --nonfaces nonfaces_train.npz "
     "--val val.npz --nonfaces-val nonfaces_val.npz --board hardware/boards/sim-mcp3208.toml -o latent64.npz"
 )
-_LIMITS: Final = {"d": (1, 512), "soft": (0, 1), "rarity": (0, 1), "trunk": (8, 4096), "token": (8, 1024)}
+_LIMITS: Final = {"d": (1, 512), "soft": (0, 1), "rarity": (0, 1)}
+DEFAULT_SIZES: Final = (448, 96)
+"""Units of the trunk and of each layer's token."""
 _FILES: Final = {
     "--generator": "file of 'lsi train generator'",
     "--data": "pictures with attributes, to train on",
@@ -71,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="go on from a trained bank of the same generator, of d masks or fewer",
     )
-    add("--trunk", type=int, default=448, metavar="N", help="units of the encoder's trunk (default 448)")
-    add("--token", type=int, default=96, metavar="N", help="units of each layer's token (default 96)")
+    add("--trunk", type=int, metavar="N", help="units of the encoder's trunk (default 448, or as --from)")
+    add("--token", type=int, metavar="N", help="units of each layer's token (default 96, or as --from)")
     add("--fixed-masks", action="store_true", help="do not train the masks: a baseline")
     add("--no-mirror", action="store_true", help="mirrored pictures are something else (digits)")
     add("--features", type=Path, metavar="FILE", help="network of 'lsi train teacher --network'")
@@ -145,6 +147,7 @@ def _settings(arguments: argparse.Namespace) -> "LatentSettings":
     from training.disturbance import DisturbanceRange  # noqa: PLC0415 - needs PyTorch
     from training.latent_settings import DEFAULT_LOSSES, LATENT_LOSSES, LatentSettings  # noqa: PLC0415 - same
 
+    trunk, token = _sizes(arguments)
     losses = dict(DEFAULT_LOSSES) | named_weights("--loss", arguments.loss, LATENT_LOSSES)
     settings = LatentSettings(
         d=arguments.d,
@@ -157,14 +160,31 @@ def _settings(arguments: argparse.Namespace) -> "LatentSettings":
         fixed_masks=arguments.fixed_masks,
         power_bounds_nw=None if arguments.noise_free else (20.0, 500.0),
         disturbance=None if arguments.still or arguments.noise_free else DisturbanceRange(),
-        trunk=arguments.trunk,
-        token=arguments.token,
+        trunk=trunk,
+        token=token,
         soft_weight=0.0 if arguments.teacher is None else arguments.soft,
         rarity=arguments.rarity,
         losses=tuple(losses.items()),
     )
     _check_networks(arguments, settings)
     return settings
+
+
+def _sizes(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Trunk and token of the encoder: as asked for, else those of the bank that it starts from."""
+    from training.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - `lsi --help` stays light
+
+    trunk, token = DEFAULT_SIZES
+    if arguments.origin is not None:
+        shape = load_latent_checkpoint(arguments.origin).shape
+        trunk, token = shape.trunk, shape.token
+    given = {"trunk": arguments.trunk, "token": arguments.token}
+    asked = {
+        name: usual if given[name] is None else given[name]
+        for name, usual in (("trunk", trunk), ("token", token))
+    }
+    check_limits(argparse.Namespace(**asked), {"trunk": (8, 4096), "token": (8, 1024)})
+    return asked["trunk"], asked["token"]
 
 
 def _check_networks(arguments: argparse.Namespace, settings: "LatentSettings") -> None:

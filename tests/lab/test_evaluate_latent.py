@@ -119,7 +119,7 @@ def test_faces_are_measured_and_the_generator_gets_its_card(
     assert {"val to train", "samples to train", "samples nearer than 99 % of val"} <= set(found)
     carded = load_generator(tmp_path / "carded.npz")
     assert carded.record["memorisation"]["figures"] == found
-    assert carded.space == load_generator(digits.generator).space
+    assert carded.space.form == load_generator(digits.generator).space.form
     capsys.readouterr()
     assert main([*_words(digits, checkpoint, tmp_path / "r2"), "--card", str(tmp_path / "c2.npz")]) == 3
     assert "--recognition" in capsys.readouterr().err

@@ -98,6 +98,8 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_bank_and_the_run_goes_on(
         (["--soft", "2"], "--soft"),
         (["--teacher", "nothing.npz"], "nothing.npz"),
         (["--from", "nothing.npz"], "nothing.npz"),
+        (["--identity", "nothing.ts"], "nothing.ts"),
+        (["--trunk", "-1"], "trunk"),
         (["--generator", "nothing.npz"], "nothing.npz"),
         (["--attributes", "Smiling"], "Smiling"),
         (["--epochs", "0"], "--epochs"),
