@@ -27,7 +27,8 @@ def sampled_offsets(taught: NDArray[np.float32], count: int) -> NDArray[np.float
     # Random sums of centred rows have exactly their covariance; nothing has to be decomposed.
     weights = np.random.default_rng(SEED).standard_normal((count, len(taught)), np.float32)
     drawn = weights @ flat / np.sqrt(max(1, len(taught) - 1))
-    return (mean + drawn.reshape(count, *taught.shape[1:])).astype(np.float32)
+    offsets: NDArray[np.float32] = (mean + drawn.reshape(count, *taught.shape[1:])).astype(np.float32)
+    return offsets
 
 
 def memorisation(made: Mapping[str, Embeddings], val: Embeddings, train: Embeddings) -> dict[str, float]:

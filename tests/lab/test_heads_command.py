@@ -90,8 +90,9 @@ def _judge_on_renders(
     with np.load(data) as archive:
         parts = {name: archive[name] for name in archive.files}
     fields = open_data(data).faces().luminance
-    named = {"segmentation": (fields > 0.2).astype(np.uint8), "segmentation_names": ["background", "beard"]}
-    np.savez(data, **parts, **named)
+    parts["segmentation"] = (fields > 0.2).astype(np.uint8)
+    parts["segmentation_names"] = np.array(["background", "beard"])
+    np.savez(data, allow_pickle=False, **parts)
     kept = load_heads(heads)
     save_heads(replace(kept, classes=("background", "skin")), folder / "renamed.npz")
     words = ["lab", "renders", str(digits.banks[1]), "--generator", str(digits.generator), "--threads", "1"]

@@ -32,8 +32,8 @@ class _Wide(nn.Module):
 
 
 def scripted(network: nn.Module, path: Path) -> Path:
-    script = torch.jit.script(network)  # type: ignore[no-untyped-call]  # torch has no type for it
-    torch.jit.save(script, str(path))  # type: ignore[no-untyped-call]  # same
+    script = torch.jit.script(network)
+    torch.jit.save(script, str(path))
     return path
 
 
