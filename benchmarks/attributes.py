@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.report import Figure, report
-from edge_app.tflite_model import TfliteModel
-from firmware.board import SIMULATED_BOARD, find_board
+from edge_app.inference.tflite_model import TfliteModel
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.bundles import FLOAT_TWIN, shipped_bundle
 from lsi.bundle import Bundle, read_bundle
 from training.calibration import brier_skill, expected_calibration_error, probabilities

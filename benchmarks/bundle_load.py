@@ -21,8 +21,8 @@ from typing import Final
 import numpy as np
 
 from benchmarks.report import Figure, report
-from edge_app.admission import Check, Terms, admit
-from firmware.board import SIMULATED_BOARD, find_board
+from edge_app.bundles.admission import Check, Terms, admit
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.bundles import shipped_bundle
 from lab.signed_copy import SignedCopy, signed_copy
 from lsi.disclosure import PayloadMode

@@ -23,13 +23,14 @@ from typing import Final
 import numpy as np
 
 from benchmarks.report import Figure, report
+from firmware.acquisition.scan import ScanParts, run_scan
+from firmware.acquisition.sequence import sequence_of
+from firmware.acquisition.stepped import SteppedAcquisition
 from firmware.drivers.ad738x import Ad738xDetector, Ad738xLink, Ad738xSettings
 from firmware.drivers.ad738x_frames import PARTS
 from firmware.drivers.dlpc900 import Dlpc900
 from firmware.drivers.mcp3208 import Mcp3208Detector
 from firmware.interfaces import BucketDetector
-from firmware.scan import ScanParts, run_scan
-from firmware.sequence import sequence_of
 from firmware.sim.ad738x_chip import Ad738xChip
 from firmware.sim.clock import SimClock
 from firmware.sim.dlpc900_chip import SimDlpc900
@@ -38,7 +39,6 @@ from firmware.sim.mcp3208_chip import Mcp3208Chip
 from firmware.sim.optics import Optics
 from firmware.sim.spi import SimSpi, VoltsAt
 from firmware.sim.trigger import SimTriggerLine
-from firmware.stepped import SteppedAcquisition
 from lsi.measurement import ArmLayout, ScanPlan
 from lsi.patterns import PatternSet
 from lsi.sensor import BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C, SINGLE_POLE_NOISE_BANDWIDTH, SensorModel

@@ -24,16 +24,16 @@ from typing import Final
 import numpy as np
 
 from benchmarks.report import Figure, report
+from firmware.acquisition.coproc_scan import CoprocAcquisition
+from firmware.acquisition.correction import correct
+from firmware.acquisition.scan import ScanParts, run_scan
+from firmware.acquisition.sequence import DARK_PATTERNS, sequence_of
 from firmware.buses.serial_port import SerialPort
 from firmware.clock import MonotonicClock
-from firmware.coproc_scan import CoprocAcquisition
-from firmware.correction import correct
 from firmware.drivers.coproc import Coproc, CoprocSettings
 from firmware.drivers.coproc_frames import FrameReader, Kind, encode_frame
 from firmware.drivers.coproc_link import CoprocLink, SerialDevice
 from firmware.interfaces import Advance, Clock
-from firmware.scan import ScanParts, run_scan
-from firmware.sequence import DARK_PATTERNS, sequence_of
 from firmware.sim.clock import SimClock
 from lsi.errors import LsiError
 from lsi.measurement import ArmLayout, CountScale, ScanPlan

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.report import Figure, report
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.bench_rig import chain_logits, ideal_logits
 from lab.bundles import FLOAT_TWIN, shipped_bundle
 from lab.evaluate_command import tell

@@ -32,19 +32,19 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.report import Figure, report
-from edge_app.admission import Terms
-from edge_app.changeover import Changeover, Rules
-from edge_app.config import AppConfig, load_config
-from edge_app.device_slots import admit_content, open_slots, rules_of, starting_bundle
-from edge_app.egress import EgressGuard
-from edge_app.egress_rules import Announcements, ResultTerms
-from edge_app.installation import install
-from edge_app.policy import in_force
-from edge_app.publisher import PrintingPublisher
+from edge_app.bundles.admission import Terms
+from edge_app.bundles.changeover import Changeover, Rules
+from edge_app.bundles.device_slots import admit_content, open_slots, rules_of, starting_bundle
+from edge_app.bundles.installation import install
+from edge_app.bundles.slot_store import SlotStore
+from edge_app.bundles.slot_table import Happened
+from edge_app.disclosure.policy import in_force
+from edge_app.link.egress import EgressGuard
+from edge_app.link.egress_rules import Announcements, ResultTerms
+from edge_app.link.publisher import PrintingPublisher
 from edge_app.service import Parts, Service, new_stream
-from edge_app.slot_store import SlotStore
-from edge_app.slot_table import Happened
-from firmware.board import find_board
+from edge_app.settings.config import AppConfig, load_config
+from firmware.boards.board import find_board
 from firmware.clock import MonotonicClock
 from firmware.factory import open_rig
 from lab.broker import find_mosquitto, loopback_broker

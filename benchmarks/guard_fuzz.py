@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.report import Figure
-from edge_app.egress import EgressGuard
-from edge_app.egress_rules import ResultTerms
-from edge_app.policy import ScanStamp, disclose
-from edge_app.publisher import message_of
+from edge_app.disclosure.policy import ScanStamp, disclose
+from edge_app.link.egress import EgressGuard
+from edge_app.link.egress_rules import ResultTerms
+from edge_app.link.publisher import message_of
 from lsi.attributes import ATTR_LITE, AttributeLogits, AttributeSchema
 from lsi.disclosure import DisclosurePolicy
 from lsi.errors import EgressError

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.report import Figure, report
-from edge_app.drain import Drain, DrainSettings
-from edge_app.outbox import Outbox
-from edge_app.outbox_records import OutboxLimits, Record
+from edge_app.records.drain import Drain, DrainSettings
+from edge_app.records.outbox import Outbox
+from edge_app.records.outbox_records import OutboxLimits, Record
 from edge_app.wall_clock import SystemWallClock
 from firmware.clock import MonotonicClock
 from lsi.units import NS_PER_MS, NS_PER_S

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report import Figure, report
+from firmware.acquisition.oversampled import OversampledAcquisition
+from firmware.acquisition.sequence import DARK_PATTERNS
 from firmware.interfaces import TRIG_OUT_1_EARLY_FALL_US, Advance, StreamBlock, StreamRole
-from firmware.oversampled import OversampledAcquisition
-from firmware.sequence import DARK_PATTERNS
 from firmware.sim.clock import SimClock
 from lsi.measurement import CountScale, ScanPlan
 from lsi.patterns import PatternSet

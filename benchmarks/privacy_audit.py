@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 
 from benchmarks.report import Figure, report
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.audit.attack import Attacked, Parts, attack
 from lab.audit.bench import Bench, set_up
 from lab.audit.examine import payload_channel, true_labels

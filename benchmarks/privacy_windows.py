@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.report import Figure, report
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.audit.attack import part_of
 from lab.audit.bench import whole_people
 from lab.audit.counts import Crowd, membership_figures, right_guesses

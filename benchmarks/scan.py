@@ -21,14 +21,14 @@ from benchmarks.coproc_throughput import frame_ms, sustain
 from benchmarks.naive_erle import measure_speedup
 from benchmarks.oversampled_replay import cpu_ms, replayed
 from benchmarks.report import Figure, report
-from firmware.correction import correct
+from firmware.acquisition.correction import correct
+from firmware.acquisition.scan import ScanParts, run_scan
+from firmware.acquisition.sequence import DARK_PATTERNS, sequence_of
+from firmware.acquisition.stepped import SteppedAcquisition
 from firmware.drivers.mcp3208 import Mcp3208Detector
 from firmware.drivers.mcp3208_frames import request_conversion
 from firmware.interfaces import Advance
-from firmware.scan import ScanParts, run_scan
-from firmware.sequence import DARK_PATTERNS, sequence_of
 from firmware.sim.clock import SimClock
-from firmware.stepped import SteppedAcquisition
 from lsi.measurement import ArmLayout, ScanPlan
 from lsi.patterns import PatternSet
 

@@ -14,17 +14,17 @@ from typing import Final
 import numpy as np
 
 from benchmarks.report import resident_mb
-from edge_app.admission import Terms, admit
-from edge_app.config import AppConfig, load_config
-from edge_app.egress_rules import ResultTerms
+from edge_app.bundles.admission import Terms, admit
+from edge_app.disclosure.policy import in_force
+from edge_app.link.egress_rules import ResultTerms
 from edge_app.outlet import Outlet, Told
 from edge_app.pause import Pause
-from edge_app.policy import in_force
 from edge_app.results_choice import results_of
 from edge_app.service import Parts, Service
+from edge_app.settings.config import AppConfig, load_config
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock
-from firmware.board import find_board
+from firmware.boards.board import find_board
 from firmware.clock import MonotonicClock
 from firmware.factory import open_rig
 from firmware.interfaces import Acquisition, Advance, PassSamples

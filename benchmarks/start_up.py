@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def first_inference(bundle: str) -> None:
     """Load the bundle with every check of the device, infer once, and tell time and memory."""
-    from edge_app.admission import Terms, admit  # noqa: PLC0415 - the import is part of what is timed
+    from edge_app.bundles.admission import Terms, admit  # noqa: PLC0415 - the import is part of what is timed
     from lsi.disclosure import PayloadMode  # noqa: PLC0415 - same
     from lsi.measurement import Measurement  # noqa: PLC0415 - same
 

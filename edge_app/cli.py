@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Final
 
+from edge_app.cli_commands.run_command import add_run
 from edge_app.journal import set_up_logging
-from edge_app.run_command import add_run
 from firmware.clock import MonotonicClock
 from lsi.errors import LsiError
 
@@ -56,12 +56,12 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     if command == _RUN:
         add_run(commands)
     elif command == _BUNDLE:  # called several times in a row by lsi flash
-        from edge_app.bundle_command import add_bundle  # noqa: PLC0415
+        from edge_app.cli_commands.bundle_command import add_bundle  # noqa: PLC0415
 
         add_bundle(commands)
     else:
         # The service starts an eighth sooner where the modules of all other commands stay unread.
-        from edge_app.all_commands import add_all  # noqa: PLC0415
+        from edge_app.cli_commands.all_commands import add_all  # noqa: PLC0415
 
         add_all(commands)
     return parser

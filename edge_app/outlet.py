@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
-from edge_app.changes import Changes, Unchanging
-from edge_app.command_replies import Handler, acting, pausing, replying
-from edge_app.commands import Commands
-from edge_app.config import AppConfig
-from edge_app.device_rig import shown_patterns
-from edge_app.mask_history import MaskHistory
-from edge_app.outbox_records import DropReason
+from edge_app.bundles.changes import Changes, Unchanging
+from edge_app.bundles.slot_report import problems_of_slots, slots_told, update_of, without_progress
+from edge_app.disclosure.policy import Disclosed
+from edge_app.disclosure.results import Results
+from edge_app.link.command_replies import Handler, acting, pausing, replying
+from edge_app.link.commands import Commands
+from edge_app.link.publisher import Publisher, WayOut
 from edge_app.pause import Pause
-from edge_app.policy import Disclosed
-from edge_app.publisher import Publisher, WayOut
-from edge_app.results import Results
-from edge_app.slot_report import problems_of_slots, slots_told, update_of, without_progress
+from edge_app.records.outbox_records import DropReason
+from edge_app.rig.device_rig import shown_patterns
+from edge_app.rig.mask_history import MaskHistory
+from edge_app.settings.config import AppConfig
 from edge_app.vitals import Vitals, read_vitals
 from firmware.interfaces import Clock
 from firmware.rig import Rig

@@ -3,15 +3,15 @@
 import logging
 from pathlib import Path
 
-from edge_app.aggregate import Aggregator
-from edge_app.config import AppConfig
-from edge_app.counted_results import CountedResults, WindowStamp
-from edge_app.live_state import LiveState
-from edge_app.outbox_time import boot_id
-from edge_app.privacy_ledger import PrivacyLedger
-from edge_app.publisher import Publisher
-from edge_app.results import PerPersonResults, Results
-from edge_app.visits import Visits
+from edge_app.disclosure.aggregate import Aggregator
+from edge_app.disclosure.counted_results import CountedResults, WindowStamp
+from edge_app.disclosure.live_state import LiveState
+from edge_app.disclosure.privacy_ledger import PrivacyLedger
+from edge_app.disclosure.results import PerPersonResults, Results
+from edge_app.disclosure.visits import Visits
+from edge_app.link.publisher import Publisher
+from edge_app.records.outbox_time import boot_id
+from edge_app.settings.config import AppConfig
 from edge_app.wall_clock import WallClock
 from firmware.interfaces import Clock
 from lsi.bundle import Bundle

@@ -10,21 +10,21 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from edge_app.admission import Admitted, check_compatible
-from edge_app.changes import Changes, Unchanging
-from edge_app.config import AppConfig
-from edge_app.encoder import Encoder
-from edge_app.latent_sealer import LatentSealer
+from edge_app.bundles.admission import Admitted, check_compatible
+from edge_app.bundles.changes import Changes, Unchanging
+from edge_app.disclosure.latent_sealer import LatentSealer
+from edge_app.disclosure.policy import ScanStamp, disclose, in_force
+from edge_app.disclosure.results import Results
+from edge_app.inference.encoder import Encoder
+from edge_app.link.publisher import Publisher
 from edge_app.notify import Notifier, Watchdog
 from edge_app.outlet import Outlet, Told, disclosed_names
 from edge_app.pause import Pause
-from edge_app.policy import ScanStamp, disclose, in_force
-from edge_app.publisher import Publisher
-from edge_app.results import Results
 from edge_app.results_choice import results_of
+from edge_app.settings.config import AppConfig
 from edge_app.wall_clock import SystemWallClock, WallClock
+from firmware.acquisition.correction import correct
 from firmware.clock import MonotonicClock
-from firmware.correction import correct
 from firmware.interfaces import Clock
 from firmware.realtime import realtime_thread
 from firmware.rig import Rig

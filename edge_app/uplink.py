@@ -6,19 +6,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge_app.announced import Announced
-from edge_app.announcer import Announcer
-from edge_app.command_replies import Handler, replaying
-from edge_app.config import AppConfig
-from edge_app.drain import Drain
-from edge_app.egress import JSON_TYPE, SEALED_TYPE, EgressGuard
-from edge_app.egress_rules import Announcements, ResultTerms
-from edge_app.guarded_link import GuardedLink
-from edge_app.home_assistant import STATUS_TOPIC, Discovery, retained_topics
-from edge_app.outbox import Outbox
-from edge_app.outbox_records import Record
-from edge_app.publisher import CertificateState, Greeting, WayOut, message_of
-from edge_app.replay import replay
+from edge_app.link.announced import Announced
+from edge_app.link.announcer import Announcer
+from edge_app.link.command_replies import Handler, replaying
+from edge_app.link.egress import JSON_TYPE, SEALED_TYPE, EgressGuard
+from edge_app.link.egress_rules import Announcements, ResultTerms
+from edge_app.link.guarded_link import GuardedLink
+from edge_app.link.home_assistant import STATUS_TOPIC, Discovery, retained_topics
+from edge_app.link.publisher import CertificateState, Greeting, WayOut, message_of
+from edge_app.records.drain import Drain
+from edge_app.records.outbox import Outbox
+from edge_app.records.outbox_records import Record
+from edge_app.records.replay import replay
+from edge_app.settings.config import AppConfig
 from edge_app.wall_clock import WallClock
 from firmware.interfaces import Clock
 from lsi.command_documents import Command, command_filter
@@ -30,7 +30,7 @@ from transport.outgoing import Outcome, Settled
 from transport.renewal import Renewal
 
 if TYPE_CHECKING:
-    from edge_app.certificate_watch import CertificateWatch
+    from edge_app.provision.certificate_watch import CertificateWatch
 
 OUTBOX: Final = Path("outbox/outbox.db")
 ANNOUNCED: Final = "announced.json"

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from firmware.board import Board, ConverterWiring
+from firmware.acquisition.steadiness import SteadinessLimits
+from firmware.acquisition.stepped import SteppedAcquisition
+from firmware.boards.board import Board, ConverterWiring
 from firmware.drivers.ad738x_frames import MAX_REGISTER_HZ
 from firmware.drivers.ad738x_frames import PARTS as AD738X
 from firmware.drivers.mcp3208 import Mcp3208Detector
@@ -22,8 +24,6 @@ from firmware.interfaces import (
     StreamRole,
     TriggerLine,
 )
-from firmware.steadiness import SteadinessLimits
-from firmware.stepped import SteppedAcquisition
 from lsi.errors import BoardConfigError
 from lsi.units import NS_PER_US
 
@@ -83,7 +83,7 @@ def oversampled(board: Board, modulator: PatternModulator, bus: ConverterBus) ->
     Raises:
         BoardConfigError: The converter samples no trigger beside the arms.
     """
-    from firmware.oversampled import OversampledAcquisition
+    from firmware.acquisition.oversampled import OversampledAcquisition
 
     return OversampledAcquisition(
         board.plan, modulator, _stream(board, bus), bus.clock, trimmed_count=board.trimmed_count
@@ -101,7 +101,7 @@ def coproc(board: Board, modulator: PatternModulator, port: "SerialDevice", cloc
     Raises:
         BoardConfigError: The board has no co-processor.
     """
-    from firmware.coproc_scan import CoprocAcquisition
+    from firmware.acquisition.coproc_scan import CoprocAcquisition
     from firmware.drivers.coproc import Coproc, CoprocSettings
     from firmware.drivers.coproc_link import CoprocLink
 

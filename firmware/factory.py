@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from firmware.board import Board
+from firmware.boards.board import Board
 from firmware.rig import Rig
 from firmware.sim.light import LightSource, LightStream
 from firmware.sim.spi import Amplifier

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from firmware.acquisition.dark_average import DarkAverage
+from firmware.acquisition.scan import ScanParts, run_scan
 from firmware.blame import Blame
-from firmware.board import Board
-from firmware.dark_average import DarkAverage
+from firmware.boards.board import Board
 from firmware.interfaces import SpiDevice
 from firmware.mirror_duty import MirrorDuty
-from firmware.scan import ScanParts, run_scan
 from lsi.errors import LsiError, Part
 from lsi.measurement import DarkReference, RawScan
 from lsi.patterns import PatternSet

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.board import Board
-from firmware.oversampled import OversampledAcquisition
+from firmware.acquisition.oversampled import OversampledAcquisition
+from firmware.boards.board import Board
 from firmware.rig import Rig
 from lsi.errors import ScanError
 from lsi.measurement import ARMS, ArmLayout, DarkReference, RawScan

@@ -17,7 +17,7 @@ from lsi.errors import FlashError, SlotError, TrialFailedError
 BLOCK_BYTES: Final = 32_768
 PAUSES_S: Final = (2.0, 4.0, 8.0, 16.0)
 """Between two tries of a transfer. In all more than the silence after which a device gives up an
-earlier one (``edge_app.inbox``); it keeps what it has."""
+earlier one (``edge_app.bundles.inbox``); it keeps what it has."""
 SSH_FAILED: Final = 255
 _MAX_SAID: Final = 2_000
 

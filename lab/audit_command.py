@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from firmware.board import SIMULATED_BOARD, Board, find_board
+from firmware.boards.board import SIMULATED_BOARD, Board, find_board
 from lab.bench_rig import with_power
 from lab.evaluate_command import tell
 from lsi.bundle import read_bundle

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.encoder import TfliteEncoder
-from firmware.board import Board
-from firmware.correction import correct
+from edge_app.inference.encoder import TfliteEncoder
+from firmware.acquisition.correction import correct
+from firmware.boards.board import Board
 from firmware.factory import open_rig
 from firmware.sim.light import LightSequence
 from lsi.attributes import AttributeLogits

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge_app.admission import Check, Terms, admit
-from firmware.board import SIMULATED_BOARD, find_board
+from edge_app.bundles.admission import Check, Terms, admit
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.bundle_report import as_lines, describe, differences
 from lsi.bundle import contents_of, open_bundle
 from lsi.disclosure import PayloadMode

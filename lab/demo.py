@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
-from firmware.board import SIMULATED_BOARD
+from firmware.boards.board import SIMULATED_BOARD
 from firmware.sim.light import encode_light_frame
 from host.listen_line import attribute_line
 from lab.account import Account

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from host.dashboard_command import LOOPBACK, serve
 from lab.broker import loopback_broker
 from lab.demo import DemoSettings, demo_config, device_process, feeding

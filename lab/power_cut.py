@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edge_app.slot_files import OpenFile
+from edge_app.bundles.slot_files import OpenFile
 
 MOST_PENDING_TRIED_IN_FULL: Final = 5
 """All subsets of so many unsynced changes are tried; of more, all but one, and one alone."""

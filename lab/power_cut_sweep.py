@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from edge_app.slot_files import Files
-from edge_app.slot_store import SlotStore
-from edge_app.slot_table import Happened, SlotName, SlotTable, Standing
+from edge_app.bundles.slot_files import Files
+from edge_app.bundles.slot_store import SlotStore
+from edge_app.bundles.slot_table import Happened, SlotName, SlotTable, Standing
 from lab.power_cut import Fault, PowerCut, SimulatedDisk
 from lsi.bundle import open_archive
 from lsi.errors import LsiError

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.board import Board
-from firmware.correction import correct
+from firmware.acquisition.correction import correct
+from firmware.boards.board import Board
 from firmware.factory import Rig, open_rig
 from firmware.sim.light import LightSequence
 from lab.rig_faults import NAMES, RigFault, open_faulty_rig

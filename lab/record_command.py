@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from firmware.board import find_board
+from firmware.boards.board import find_board
 from lab.bench_rig import with_power
 from lab.evaluate_command import tell
 from lab.evaluation import chosen_rows

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.report_markup import strength
 from lab.report_models import STILL, Model
 from lab.report_scores import Decision, Split, decisions, resampled

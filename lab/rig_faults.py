@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.board import Board
+from firmware.boards.board import Board
 from firmware.factory import Rig, open_rig
 from firmware.sim.light import LightSequence
 from lsi.errors import BoardConfigError, ConfigError

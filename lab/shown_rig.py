@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from firmware.board import Board
+from firmware.boards.board import Board
 from lab.bench_rig import chain_answers
 from lab.scenes import Scene
 from lsi.attributes import AttributeLogits

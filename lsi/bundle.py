@@ -179,7 +179,7 @@ def contents_of(file: BundleFile) -> Bundle:
 def read_bundle(path: Path) -> Bundle:
     """The bundle at ``path``, whoever signed it. Nothing in it is executed.
 
-    A device asks for a signature first (``edge_app.admission``).
+    A device asks for a signature first (``edge_app.bundles.admission``).
 
     Raises:
         BundleError: See :func:`open_bundle` and :func:`contents_of`.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from edge_app.egress_rules import ResultTerms
+from edge_app.link.egress_rules import ResultTerms
 from lsi.disclosure import DisclosurePolicy
 from lsi.events import EventPayload, Phase, ScanBucket
 from lsi.status import Backlog, HealthPayload, InfoPayload

@@ -57,7 +57,7 @@ def config(folder: Path, signed: SignedCopy, host_key: Path, port: int) -> Path:
 def test_a_latent_leaves_sealed_and_becomes_a_picture_on_the_host_alone(
     fresh_mosquitto: LoopbackBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_app.policy_command.os.geteuid", lambda: 0)
+    monkeypatch.setattr("edge_app.cli_commands.policy_command.os.geteuid", lambda: 0)
     signed = bundle_of_the_generator(tmp_path)
     host_key, host_public = write_host_key(HostSecretKey.generate(dt.date.today()), tmp_path / "host")  # noqa: DTZ011 - of its day
     (tmp_path / "state").mkdir()

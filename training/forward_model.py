@@ -23,7 +23,7 @@ FEWEST_COUNTS: Final = 4.0
 LOW_LIGHT_SIGMAS: Final = 20.0
 """The device refuses a scan with less light than this many deviations of its dark noise,"""
 LOW_LIGHT_COUNTS: Final = 8.0
-"""or than this many counts, both arms together (``firmware.correction``)."""
+"""or than this many counts, both arms together (``firmware.acquisition.correction``)."""
 LEAST_DITHER_CODES: Final = 0.5
 """Noise of one conversion from which on rounding is noise of its own.
 

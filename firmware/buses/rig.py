@@ -4,20 +4,20 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from firmware.acquisition.dark_average import DarkAverage
+from firmware.acquisition.scan import ScanParts
 from firmware.assembly import converter_bus, coproc, oversampled, steadiness_limits, stepped
-from firmware.board import Board, ScanMode
+from firmware.boards.board import Board, ScanMode
 from firmware.buses.hidraw_device import HidrawDevice
 from firmware.buses.lgpio_trigger import LgpioTriggerLine
 from firmware.buses.spidev_device import SpidevDevice
 from firmware.buses.trigger_wires import TriggerWires
 from firmware.buses.upload_log import UploadLog
 from firmware.clock import MonotonicClock
-from firmware.dark_average import DarkAverage
 from firmware.drivers.dlpc900 import Dlpc900
 from firmware.drivers.dlpc900_cache import EncodedCache
 from firmware.interfaces import Acquisition, Clock, PatternModulator, SpiDevice, TriggerLine
 from firmware.rig import Rig
-from firmware.scan import ScanParts
 from lsi.errors import BoardConfigError
 from lsi.placement import Placement
 

@@ -76,7 +76,7 @@ def take_readings(rig: Scanner, patterns: PatternSet, scans: int) -> Readings:
     """Load ``patterns`` and scan them ``scans`` times.
 
     Raises:
-        ScanError: A scan failed; see ``firmware.scan.run_scan``.
+        ScanError: A scan failed; see ``firmware.acquisition.scan.run_scan``.
         BusError: A bus failed.
         SaturationError: A sample sits at an end of the converter's range.
     """

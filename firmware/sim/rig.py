@@ -5,6 +5,8 @@ Chips are imported where they are put in, as in ``firmware.assembly``.
 
 from dataclasses import dataclass
 
+from firmware.acquisition.dark_average import DarkAverage
+from firmware.acquisition.scan import ScanParts
 from firmware.assembly import (
     MCP3208,
     ConverterBus,
@@ -14,13 +16,11 @@ from firmware.assembly import (
     steadiness_limits,
     stepped,
 )
-from firmware.board import Board, ScanMode, Simulation
-from firmware.dark_average import DarkAverage
+from firmware.boards.board import Board, ScanMode, Simulation
 from firmware.drivers.ad738x_frames import PARTS as AD738X
 from firmware.drivers.dlpc900 import Dlpc900
 from firmware.interfaces import Acquisition, PatternModulator
 from firmware.rig import Rig
-from firmware.scan import ScanParts
 from firmware.sim.clock import SimClock
 from firmware.sim.dlpc900_chip import SimDlpc900
 from firmware.sim.light import LightSource, StillLight, smooth_field

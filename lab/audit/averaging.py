@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.tflite_model import TfliteModel
+from edge_app.inference.tflite_model import TfliteModel
 from lab.audit.attack import Attacked, Parts, attack
 from lab.audit.attackers import Learner, Likelihood, Logistic, Nearest, Values
 from lab.audit.bench import Bench, whole_people

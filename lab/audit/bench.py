@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.board import Board
+from firmware.boards.board import Board
 from lab.audit.attack import Parts, part_of
 from lab.audit.reconstruction import Pictures, shown
 from lab.audit.views import Progress, through_the_chain, through_the_model

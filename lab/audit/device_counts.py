@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final, cast
 
-from edge_app.aggregate import Aggregator, AggRules
-from edge_app.privacy_ledger import PrivacyLedger, Spent
+from edge_app.disclosure.aggregate import Aggregator, AggRules
+from edge_app.disclosure.privacy_ledger import PrivacyLedger, Spent
 from firmware.sim.clock import SimClock
 from lab.audit.counts import Released
 from lsi.events import EventPayload, Phase, ScanBucket
@@ -15,7 +15,7 @@ MECHANISM: Final = "discrete Laplace on the device"
 
 
 class DeviceCounts:
-    """Sends visits through ``edge_app.aggregate.Aggregator`` and takes the window that it tells.
+    """Sends visits through ``edge_app.disclosure.aggregate.Aggregator`` and takes the window that it tells.
 
     Args:
         names: The attributes that are counted.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firmware.board import Board
+from firmware.boards.board import Board
 from lab.audit.attack import Parts, attack
 from lab.audit.attackers import ATTACKERS, Learner
 from lab.audit.people import People

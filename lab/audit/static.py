@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any, Final
 
-from edge_app.outbox_records import OutboxLimits
+from edge_app.records.outbox_records import OutboxLimits
 from lsi.bundle import Bundle
 from lsi.disclosure import PayloadMode
 from lsi.errors import BundleError

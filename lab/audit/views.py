@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_app.policy import ScanStamp, disclose
-from edge_app.tflite_model import TfliteModel
-from firmware.board import Board
+from edge_app.disclosure.policy import ScanStamp, disclose
+from edge_app.inference.tflite_model import TfliteModel
+from firmware.boards.board import Board
 from lab.audit.people import People
 from lab.bench_rig import Answered, chain_answers
 from lsi.attributes import ATTR_LITE, AttributeLogits

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edge_app.service
-from edge_app.encoder import TfliteEncoder
+from edge_app.inference.encoder import TfliteEncoder
 from edge_app.service import Parts, Service
 from firmware.factory import open_rig
 from firmware.sim.clock import SimClock

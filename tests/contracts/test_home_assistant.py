@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_app.home_assistant import discovery
+from edge_app.link.home_assistant import discovery
 from lsi.attributes import ATTR_LITE
 from lsi.errors import PayloadError
 from lsi.problems import Problem
@@ -24,7 +24,7 @@ from tests.contracts.home_assistant_rules import (
     template_faults,
     update_faults,
 )
-from tests.edge_app.home_assistant_cards import ATTR_LITE_NAMES, card
+from tests.edge_app.link.home_assistant_cards import ATTR_LITE_NAMES, card
 from tests.payloads import payload
 
 Document = dict[str, Any]

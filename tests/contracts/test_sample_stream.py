@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from firmware.drivers.ad738x_stream import Ad738xStream
 from firmware.interfaces import SampleStream, StreamRole
 from firmware.sim.clock import SimClock
-from tests.firmware.ad738x_rig import rig_with
+from tests.firmware.drivers.ad738x_rig import rig_with
 
 ROLES = (StreamRole.ARM_PLUS, StreamRole.ARM_MINUS, StreamRole.TRIGGER, StreamRole.LAMP)
 MILLISECOND = 1_000_000

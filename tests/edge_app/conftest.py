@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_app.outbox import Outbox
-from tests.edge_app.outbox_bench import Bench
+from edge_app.records.outbox import Outbox
+from tests.edge_app.records.outbox_bench import Bench
 
 
 @pytest.fixture

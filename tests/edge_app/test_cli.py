@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_app.cli import main
-from edge_app.rig_lock import rig_lock
+from edge_app.rig.rig_lock import rig_lock
 from firmware.sim.light import encode_light_frame, smooth_field
 from lab.bundles import shipped_bundle
 from lab.signed_copy import SignedCopy
@@ -244,7 +244,7 @@ def test_the_service_starts_without_the_modules_of_other_commands(before: tuple[
     )
     command = [sys.executable, "-c", program, *before, "run", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "edge_app.run_command"
+    assert done.stdout.splitlines()[-1] == "edge_app.cli_commands.run_command"
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("rum",), ("--log-level", "run", "--help")])

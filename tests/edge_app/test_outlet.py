@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from edge_app.device_rig import COUNT_NAME
-from edge_app.home_assistant import HEARTBEAT_S
-from edge_app.outbox_records import DropReason, OutboxStatus
-from edge_app.outbox_schema import Fault
+from edge_app.link.home_assistant import HEARTBEAT_S
+from edge_app.link.publisher import CertificateState, WayOut
 from edge_app.outlet import HEALTH_PERIOD_NS, Outlet, Told
 from edge_app.pause import Pause
-from edge_app.publisher import CertificateState, WayOut
+from edge_app.records.outbox_records import DropReason, OutboxStatus
+from edge_app.records.outbox_schema import Fault
 from edge_app.results_choice import results_of
+from edge_app.rig.device_rig import COUNT_NAME
 from edge_app.vitals import Vitals
 from edge_app.wall_clock import SystemWallClock
 from firmware.factory import open_rig

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_app.command_replies import Handler
-from edge_app.config import AppConfig
-from edge_app.mask_history import MaskHistory
-from edge_app.publisher import WayOut
+from edge_app.link.command_replies import Handler
+from edge_app.link.publisher import WayOut
+from edge_app.rig.mask_history import MaskHistory
 from edge_app.service import Parts, Service
-from firmware.board import Board, find_board
+from edge_app.settings.config import AppConfig
+from firmware.acquisition.stepped import SteppedAcquisition
+from firmware.boards.board import Board, find_board
 from firmware.factory import Rig, open_rig
 from firmware.sim.clock import SimClock
 from firmware.sim.light import LightSequence
-from firmware.stepped import SteppedAcquisition
 from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle, parse_bundle
 from lsi.command_documents import Command, command_topic

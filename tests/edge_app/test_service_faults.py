@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_app.service import Parts, Service
-from firmware.board import find_board
-from firmware.coproc_scan import CoprocAcquisition
+from firmware.acquisition.coproc_scan import CoprocAcquisition
+from firmware.acquisition.stepped import SteppedAcquisition
+from firmware.boards.board import find_board
 from firmware.drivers.dlpc900_codes import Command
 from firmware.factory import open_rig
 from firmware.rig import Rig
@@ -20,7 +21,6 @@ from firmware.sim.dlpc900_chip import SimDlpc900
 from firmware.sim.light import LightSequence
 from firmware.sim.spi import FLOATING, SimSpi
 from firmware.sim.trigger import SimTriggerLine
-from firmware.stepped import SteppedAcquisition
 from lsi.bundle import Bundle, parse_bundle
 from lsi.errors import BusError, BusErrorKind, EgressError
 from lsi.patterns import PatternSet

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from edge_app.config import HomeAssistantSettings
-from edge_app.home_assistant import DeviceCard, discovery
+from edge_app.link.home_assistant import DeviceCard, discovery
+from edge_app.settings.config import HomeAssistantSettings
 from edge_app.uplink import Uplink, open_outbox
 from edge_app.wall_clock import SystemWallClock
 from firmware.clock import MonotonicClock

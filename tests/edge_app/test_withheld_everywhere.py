@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app.aggregate import AggRules
-from edge_app.egress import EgressGuard
-from edge_app.egress_rules import ResultTerms
-from edge_app.policy import in_force
-from edge_app.publisher import message_of
+from edge_app.disclosure.aggregate import AggRules
+from edge_app.disclosure.policy import in_force
+from edge_app.link.egress import EgressGuard
+from edge_app.link.egress_rules import ResultTerms
+from edge_app.link.publisher import message_of
 from edge_app.service import Parts, Service
 from firmware.factory import open_rig
 from firmware.sim.clock import SimClock
@@ -26,7 +26,7 @@ from lsi.measurement import Measurement
 from lsi.topics import Kind
 from lsi.units import NS_PER_S
 from tests.architecture.test_no_value_leaves import NoonClock, leaks
-from tests.edge_app.test_policy import lying_bundle
+from tests.edge_app.disclosure.test_policy import lying_bundle
 from tests.edge_app.test_service import BOARD, BRIGHT, CONFIG, RecordingPublisher
 
 TABLE = built_in_classes()

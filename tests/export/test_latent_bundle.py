@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from edge_app.admission import Terms, admit
-from edge_app.encoder import TfliteEncoder
-from edge_app.tflite_model import TfliteModel
+from edge_app.bundles.admission import Terms, admit
+from edge_app.inference.encoder import TfliteEncoder
+from edge_app.inference.tflite_model import TfliteModel
 from export.latent_bundle import export_latent_bundle, run_latent_model
 from export.latent_program import latent_program
 from export.paper_program import results

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firmware.board import Board, find_board
-from firmware.correction import correct
+from firmware.acquisition.correction import correct
+from firmware.acquisition.stepped import SteppedAcquisition
+from firmware.boards.board import Board, find_board
 from firmware.factory import open_rig
 from firmware.sim.light import StillLight, smooth_field
-from firmware.stepped import SteppedAcquisition
 from lsi.errors import BoardConfigError
 from lsi.measurement import ArmLayout
 from lsi.patterns import PatternSet

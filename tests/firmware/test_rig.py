@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from firmware.board import Board, find_board, shipped_boards
-from firmware.correction import correct
+from firmware.acquisition.correction import correct
+from firmware.acquisition.stepped import SteppedAcquisition
+from firmware.boards.board import Board, find_board, shipped_boards
 from firmware.factory import Rig, open_rig
 from firmware.sim.dlpc900_chip import SimDlpc900
 from firmware.sim.light import FlickeringLight, LightSequence, StillLight, smooth_field
 from firmware.sim.trigger import SimTriggerLine
-from firmware.stepped import SteppedAcquisition
 from lab.bench_rig import with_power
 from lsi.errors import (
     BusError,

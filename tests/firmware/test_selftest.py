@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firmware.board import Board, find_board
+from firmware.acquisition.stepped import SteppedAcquisition
+from firmware.boards.board import Board, find_board
 from firmware.factory import Amplifier, open_rig
 from firmware.selftest import PASSES, Check, run_selftest, selftest_patterns
 from firmware.sim.light import FlickeringLight, StillLight
-from firmware.stepped import SteppedAcquisition
 from lsi.errors import BusError, Part, TriggerTimeoutError
 
 BOARD = find_board("sim-mcp3208")

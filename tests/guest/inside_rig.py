@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from firmware.acquisition.stepped import SteppedAcquisition
 from firmware.buses.gpiod_trigger import GpiodTriggerLine
 from firmware.buses.hidraw_device import HidrawDevice
 from firmware.buses.trigger_wires import TriggerWires
 from firmware.clock import MonotonicClock
 from firmware.drivers.dlpc900 import Dlpc900
 from firmware.sim.dlpc900_chip import SimDlpc900
-from firmware.stepped import SteppedAcquisition
 from lsi.errors import TriggerCountError, TriggerTimeoutError
 from lsi.measurement import CountScale, ScanPlan
 from lsi.patterns import PatternSet

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from firmware.coproc_scan import CoprocAcquisition
+from firmware.acquisition.coproc_scan import CoprocAcquisition
 from firmware.drivers.coproc import Coproc, CoprocSettings
 from firmware.drivers.coproc_link import CoprocLink, SerialDevice
 from firmware.interfaces import Advance, Clock

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.board import find_board
+from firmware.boards.board import find_board
 
 ROOT = Path(__file__).parents[2]
 DRAWINGS = sorted((ROOT / "docs/how-to").glob("*.svg"))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from firmware.board import find_board, shipped_boards
-from firmware.board_parts import CONVERTERS
+from firmware.boards.board import find_board, shipped_boards
+from firmware.boards.board_parts import CONVERTERS
 from firmware.buses.spi_ioctl import alignment_bytes, buffered_bytes
 
 ROOT = Path(__file__).parents[2]

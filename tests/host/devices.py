@@ -7,11 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from edge_app.command_replies import replaying
-from edge_app.commands import Commands
-from edge_app.outbox import Outbox
-from edge_app.outbox_records import OutboxLimits, RecordKey
-from edge_app.replay import replay
+from edge_app.link.command_replies import replaying
+from edge_app.link.commands import Commands
+from edge_app.records.outbox import Outbox
+from edge_app.records.outbox_records import OutboxLimits, RecordKey
+from edge_app.records.replay import replay
 from edge_app.wall_clock import SystemWallClock
 from firmware.clock import MonotonicClock
 from lsi.command_documents import Command

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firmware.board import SIMULATED_BOARD, Board, find_board
-from firmware.correction import correct
+from firmware.acquisition.correction import correct
+from firmware.boards.board import SIMULATED_BOARD, Board, find_board
 from firmware.factory import Rig, open_rig
 from firmware.sim.light import LightSequence, smooth_field
 from lab.rig_faults import RigFault, open_faulty_rig, parse_faults

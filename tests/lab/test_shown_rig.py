@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from firmware.board import find_board
+from firmware.boards.board import find_board
 from lab.bundles import shipped_bundle
 from lab.scenes import Scene, open_scenes
 from lab.shown_rig import Shown, ShownRig

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_app.drain import mark_history
+from edge_app.records.drain import mark_history
 from lsi.attributes import ATTR_LITE
 from lsi.errors import PayloadError
 from lsi.events import EventPayload, Phase, ScanBucket

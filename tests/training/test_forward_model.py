@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firmware.correction import LOW_LIGHT_COUNTS as DEVICE_COUNTS
-from firmware.correction import LOW_LIGHT_SIGMAS as DEVICE_SIGMAS
+from firmware.acquisition.correction import LOW_LIGHT_COUNTS as DEVICE_COUNTS
+from firmware.acquisition.correction import LOW_LIGHT_SIGMAS as DEVICE_SIGMAS
 from lsi.errors import ConfigError
 from lsi.sensor import SensorModel
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.board import Board, find_board
+from firmware.acquisition.correction import correct
+from firmware.boards.board import Board, find_board
 from firmware.buses import rig as real
-from firmware.correction import correct
 from firmware.factory import open_rig
 from firmware.interfaces import SpiDevice
 from firmware.sim.clock import SimClock

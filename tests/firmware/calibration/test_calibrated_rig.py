@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.acquisition.correction import balanced
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from firmware.calibration.bench_light import target_field
 from firmware.calibration.procedure import CalibrationPlan, run_calibration
-from firmware.correction import balanced
 from firmware.drivers.dlpc900 import Dlpc900
 from firmware.factory import Rig
 from lab.rig_faults import RigFault, open_faulty_rig

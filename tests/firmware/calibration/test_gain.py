@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware.acquisition.correction import balanced
 from firmware.calibration.gain import (
     PAPER_WHITE,
     arm_balance,
@@ -16,7 +17,6 @@ from firmware.calibration.gain import (
     stray_shares,
 )
 from firmware.calibration.patterns import white_patterns
-from firmware.correction import balanced
 from lsi.measurement import ArmLayout
 from tests.firmware.calibration.scripted_light import DARK_COUNTS, FULL_COUNTS, readings_of
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from firmware.calibration.bench_light import BenchLight, target_field
 from firmware.calibration.patterns import white_patterns
 from firmware.calibration.procedure import (

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.audit.averaging import averaged
 from lab.audit.bench import Bench, set_up
 from lab.bundles import shipped_bundle

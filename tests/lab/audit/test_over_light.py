@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from firmware.board import SIMULATED_BOARD, find_board
+from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.audit import over_light
 from lab.audit.attackers import ATTACKERS
 from lab.audit.over_light import Faces, directions, rows_over_light
