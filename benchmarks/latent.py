@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,9 +44,21 @@ from training.whole_picture import pictures_of
 SIZE_PX: Final = 16
 GENERATOR_EPOCHS: Final = 4
 EPOCHS: Final = 5
+OUR_RATE: Final = 8e-3
+PAPER_RATE: Final = 1e-3
+"""Ours is the best of 1, 2, 4 and 8e-3 on the last 297 training digits, held out for that; the other was not
+searched."""
 POINTS: Final = 100.0
 RUNS: Final = Path(__file__).parent / "results" / "attribute_runs.json"
 DETECTOR: Final = Detector(AD7383_4.sensor, AD7383_4.samples, averaged=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What both encoders get on digits: passes over the pictures, and runs with other seeds."""
+
+    epochs: int
+    seeds: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latent", description=__doc__)
     parser.add_argument("--report", type=Path, help="report.json of 'lsi evaluate-latent' on faces")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of either encoder on digits (default 5)")
+    parser.add_argument("--seeds", type=int, default=1, help="on digits; figures are means (default 1)")
     parser.add_argument("--d", default="16", help="numbers of masks on digits, with commas (default 16)")
     parser.add_argument("--skip-digits", action="store_true", help="only the figures of the report")
     parser.add_argument("--json", action="store_true")
@@ -62,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not parsed.skip_digits:
         all_d = whole_numbers("--d", parsed.d, 1, 512)
         with tempfile.TemporaryDirectory() as folder:
-            figures += _on_digits(Path(folder), parsed.epochs, all_d)
+            figures += _on_digits(Path(folder), Budget(parsed.epochs, parsed.seeds), all_d)
     print(report("latent", figures, as_json=parsed.json))
     return 0
 
@@ -112,10 +126,24 @@ def of_faces(document: Mapping[str, Any]) -> list[Figure]:
                 mean_shape=mean,
             )
         )
+    if ("segmentation_f1", 64) in rows:
+        row = rows["segmentation_f1", 64]
+        ceiling, modal = row["beside"]["teacher"], row["beside"]["modal map"]
+        found.append(
+            _figure(
+                "f1_share_of_ceiling_d64",
+                row["value"] / ceiling,
+                "part",
+                0.9,
+                ours=row["value"],
+                teacher=ceiling,
+                modal_map=modal,
+            )
+        )
     return found
 
 
-def _on_digits(folder: Path, epochs: int, all_d: list[int]) -> list[Figure]:
+def _on_digits(folder: Path, budget: Budget, all_d: list[int]) -> list[Figure]:
     files = write_digits(folder)
     data, val = open_data(files["train"]), open_data(files["val"])
     pictures = pictures_of(data, SIZE_PX)
@@ -128,23 +156,28 @@ def _on_digits(folder: Path, epochs: int, all_d: list[int]) -> list[Figure]:
     gaps: list[float] = []
     beside: dict[str, float] = {}
     for d in all_d:
-        ours, paper = (_trained(lesson, generator, d, epochs, is_paper=each) for each in (False, True))
-        offsets, logits = _answers(ours, exam)
-        auc, official = (
-            macro_auc(logits, exam.attributes),
-            macro_auc(_answers(paper, exam)[1], exam.attributes),
-        )
-        gaps.append(POINTS * (auc - official))
-        decoded = psnr_db(OwnDecoder(generator).pictures(offsets), true)
-        beside |= {f"ours_d{d}": auc, f"official_d{d}": official, f"psnr_db_d{d}": decoded}
-        ratio = parameter_count(paper.encoder) / parameter_count(ours.encoder)
+        ours, official, decoded, ratios = [], [], [], []
+        for seed in range(budget.seeds):
+            courses = [
+                _trained(lesson, generator, _settings(d, seed, rate), budget.epochs, is_paper=is_paper)
+                for is_paper, rate in ((False, OUR_RATE), (True, PAPER_RATE))
+            ]
+            offsets, logits = _answers(courses[0], exam)
+            ours.append(macro_auc(logits, exam.attributes))
+            official.append(macro_auc(_answers(courses[1], exam)[1], exam.attributes))
+            decoded.append(psnr_db(OwnDecoder(generator).pictures(offsets), true))
+            ratios.append(parameter_count(courses[1].encoder) / parameter_count(courses[0].encoder))
+        auc, theirs = float(np.mean(ours)), float(np.mean(official))
+        gaps.append(POINTS * (auc - theirs))
+        beside |= {f"ours_d{d}": auc, f"official_d{d}": theirs, f"psnr_db_d{d}": float(np.mean(decoded))}
+        ratio = min(ratios)
     mean = np.broadcast_to(pictures.mean(axis=0).round().astype(np.uint8), true.shape)
     teacher = latents_of(encoder_of(generator, "digits"), true) - generator.space.mean
     beside["psnr_db_mean"] = psnr_db(mean, true)
     beside["psnr_db_teacher"] = psnr_db(OwnDecoder(generator).pictures(teacher), true)
     return [
         _figure("ours_vs_official_auc_points_min", min(gaps), "points", 0.0, **beside, chance=0.5),
-        _figure("encoder_parameter_ratio", ratio, "times fewer", 10.0, d=all_d[-1], epochs=epochs),
+        _figure("encoder_parameter_ratio", ratio, "times fewer", 10.0, d=all_d[-1], epochs=budget.epochs),
     ]
 
 
@@ -166,11 +199,10 @@ def digits_lesson(
 
 
 def _trained(
-    lesson: LatentLesson, generator: GeneratorFile, d: int, epochs: int, *, is_paper: bool
+    lesson: LatentLesson, generator: GeneratorFile, settings: LatentSettings, epochs: int, *, is_paper: bool
 ) -> LatentCourse:
-    settings = LatentSettings(d=d, batch=64, negatives=20, mirrored=False)
-    layers, width = lesson.offsets.shape[2:]
-    torch.manual_seed(0)
+    d, (layers, width) = settings.d, lesson.offsets.shape[2:]
+    torch.manual_seed(settings.seed)
     encoder: nn.Module | None = (
         PaperStudent(d, layers, width, lesson.labels.shape[1] + 1) if is_paper else None
     )
@@ -181,6 +213,10 @@ def _trained(
     run_course(course, _tell, lambda _state: None)
     course.encoder.eval()
     return course
+
+
+def _settings(d: int, seed: int, rate: float) -> LatentSettings:
+    return LatentSettings(d=d, seed=seed, batch=64, negatives=20, mirrored=False, rate=rate)
 
 
 def _answers(course: LatentCourse, exam: FaceData) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

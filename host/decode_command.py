@@ -2,15 +2,24 @@
 
 import argparse
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from host.latent_manifest import latent_manifest
 from lsi.errors import ConfigError
 from lsi.whole_file import whole_file
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from host.decoder.decoder import Decoder
+    from host.decoder.heads_file import Heads
+    from lsi.latent import LatentSpace
+
 HELP: Final = "make pictures of latents with their generator; every picture is marked as generated"
 EXAMPLE: Final = "Example: lsi decode latents.npz --generator faces64.npz -o decoded/ --sheet"
 MOST_SHEET: Final = 4096
+HEADS_FILE: Final = "heads.npz"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--generator", type=Path, required=True, metavar="FILE", help="of 'lsi train generator', or a .toml")
     add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write into")
     add("--sheet", action="store_true", help="one contact sheet instead of a file for each latent")
+    add("--heads", type=Path, metavar="FILE", help="of 'lsi lab heads': writes heads.npz beside the pictures")
     add("--first", type=int, metavar="N", help="only the first N latents")
 
 
@@ -37,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigError: PyTorch is missing, or the folder holds such files already.
         DataError: Latents or generator cannot be used.
-        ShapeMismatchError: The latents belong to another generator.
+        ShapeMismatchError: The latents or the heads belong to another generator.
     """
     if arguments.first is not None and arguments.first < 1:
         raise ConfigError(f"--first is {arguments.first}.", hint="1 or more.")
@@ -54,9 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     batch = load_latents(arguments.latents, None if bundle is None else bundle.latent)
     decoder = open_decoder(arguments.generator)
     offsets = batch.for_space(decoder.space)[: arguments.first]
+    heads = None if arguments.heads is None else _heads(arguments.heads, decoder.space)
     _check_free(arguments, len(offsets))
     pictures = decoder.pictures(offsets)
     arguments.output.mkdir(parents=True, exist_ok=True)
+    if heads is not None:
+        _write_heads(arguments.output / HEADS_FILE, heads, decoder, offsets)
     name = arguments.latents.name
     if arguments.sheet:
         _write(arguments.output / "sheet.png", contact_sheet(pictures, decoder.space, name, maker))
@@ -69,6 +82,28 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _heads(path: Path, space: "LatentSpace") -> "Heads":
+    from host.decoder.heads_file import load_heads  # noqa: PLC0415 - needs PyTorch
+
+    heads = load_heads(path)
+    heads.check(space)
+    return heads
+
+
+def _write_heads(path: Path, heads: "Heads", decoder: "Decoder", offsets: "NDArray[np.float32]") -> None:
+    """Write ``landmarks`` (n, P, 2) in a frame of ``frame_px``, ``classes`` (n, R, R) and their names.
+
+    As image-equivalent as the pictures.
+    """
+    import numpy as np  # noqa: PLC0415 - `lsi --help` stays light
+
+    found = {"landmarks": heads.points(offsets), "classes": heads.pixels(decoder, offsets)}
+    arrays = {name: values for name, values in found.items() if values is not None}
+    frame = {"frame_px": np.array(heads.frame_px), "class_names": np.array(heads.classes)}
+    with whole_file(path) as file:
+        np.savez(file, allow_pickle=False, **arrays, **frame)
+
+
 def _name(index: int) -> str:
     return f"generated-{index:05}.png"
 
@@ -77,7 +112,8 @@ def _check_free(arguments: argparse.Namespace, count: int) -> None:
     """Nothing is overwritten."""
     if arguments.sheet and count > MOST_SHEET:
         raise ConfigError(f"{count} pictures are too many for one sheet.", hint=f"--first {MOST_SHEET}.")
-    names = ["sheet.png"] if arguments.sheet else [_name(index) for index in range(count)]
+    names = [HEADS_FILE] * (arguments.heads is not None)
+    names += ["sheet.png"] if arguments.sheet else [_name(index) for index in range(count)]
     taken = [name for name in names if (arguments.output / name).exists()]
     if taken:
         raise ConfigError(f"{arguments.output} holds {taken[0]} already.", hint="another folder.")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lab.segmentation_labels import Classes, read_classes
 from lsi.errors import ConfigError, DataError
 from lsi.whole_file import whole_file
-from training.command_parts import check_limits, read_sensor, require_torch
+from training.command_parts import check_limits, digests, read_sensor, require_torch
 from training.data import DataFile, open_data, tune_rows
 from training.figures import finite
 
@@ -86,6 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="training pictures that baselines learn from (default %(default)s)",
     )
+    add(
+        "--card",
+        type=Path,
+        metavar="FILE",
+        help="the generator once more, with this memorisation check in its record",
+    )
     add("--threads", type=int, default=2, metavar="N", help="threads of PyTorch (default 2)")
     add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write into")
 
@@ -123,6 +129,8 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         with whole_file(arguments.output / name) as file:
             file.write(content.encode())
+    if arguments.card is not None:
+        _write_card(arguments, document)
     print("\n".join(lines_of(document)))
     print(f"wrote {arguments.output / 'report.json'} and report.html")
     return 0
@@ -131,6 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
 def evaluate_latent(arguments: argparse.Namespace) -> dict[str, Any]:
     """All figures as one document."""
     from host.decoder.generator_file import load_generator  # noqa: PLC0415 - needs PyTorch
+    from lab.latent_evaluation import over_seeds  # noqa: PLC0415 - same
     from training.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - same
 
     generator = load_generator(arguments.generator)
@@ -138,8 +147,9 @@ def evaluate_latent(arguments: argparse.Namespace) -> dict[str, Any]:
     checkpoints.sort(key=lambda each: len(each.patterns))
     _check_space(checkpoints, generator)
     banks = _banks(arguments, checkpoints)
+    _check_measures_only(arguments.recognition, [generator.record, *(each.record for each in checkpoints)])
     table = _table(arguments, generator, checkpoints[0])
-    rows = [asdict(row) for checkpoint in banks for row in table.rows_of(checkpoint, tell)]
+    rows = [row for checkpoint in banks for row in table.rows_of(checkpoint, tell)]
     document = {
         "command": _command(arguments),
         "split": f"{arguments.val.name}, part {arguments.part}, by person",
@@ -149,26 +159,45 @@ def evaluate_latent(arguments: argparse.Namespace) -> dict[str, Any]:
         "generator": repr(generator),
         "steps": _steps(generator.record, checkpoints),
         "memorisation": table.memorisation(),
-        "rows": rows,
+        "rows": [asdict(row) for row in over_seeds(rows)],
         "baselines": _baselines(arguments, table, checkpoints),
     }
     shown: dict[str, Any] = finite(document)
     return shown
 
 
+def _write_card(arguments: argparse.Namespace, document: Mapping[str, Any]) -> None:
+    """The generator with the check in its record; without one it must not be passed on."""
+    from host.decoder.generator_file import load_generator, save_generator  # noqa: PLC0415 - needs PyTorch
+
+    if document["memorisation"] is None:
+        found = "Memorisation was not measured, so there is nothing to write into the generator's record."
+        raise ConfigError(found, hint="--recognition NET.onnx, and data with landmarks.")
+    generator = load_generator(arguments.generator)
+    check = {name: document[name] for name in ("command", "split", "rows_of_val", "rows_of_train")}
+    record = {**generator.record, "memorisation": {**check, "figures": document["memorisation"]}}
+    save_generator(replace(generator, record=record), arguments.card)
+
+
 def lines_of(document: Mapping[str, Any]) -> list[str]:
     """The table for a terminal."""
-    lines = [f"{'figure':20} {'d':>4} {'ours':>8}  beside"]
+    lines = [f"{'figure':20} {'d':>4} {'ours':>8} {'95 % over people':>17}  beside"]
     for row in document["rows"]:
         beside = ", ".join(
             f"{name} {value:.4g}" for name, value in row["beside"].items() if value is not None
         )
-        lines.append(f"{row['metric']:20} {row['d']:4} {row['value']:8.4g}  {beside}")
+        lines.append(f"{row['metric']:20} {row['d']:4} {row['value']:8.4g} {_interval(row):>17}  {beside}")
     if document.get("baselines") is not None:
         from lab.baselines.page import baseline_lines  # noqa: PLC0415 - needs PyTorch
 
         lines += baseline_lines(document["baselines"])
     return lines
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    low_high = row.get("interval")
+    shown = "" if low_high is None else f"{low_high[0]:.4g} to {low_high[1]:.4g}"
+    return f"{shown} ({row['seeds']} seeds)" if row.get("seeds", 1) > 1 else shown
 
 
 def tell(line: str) -> None:
@@ -214,6 +243,16 @@ def _check_space(checkpoints: list["LatentCheckpoint"], generator: "GeneratorFil
     names = {each.attributes.names for each in checkpoints}
     if len(names) > 1:
         raise ConfigError("The checkpoints answer different attributes.", hint="evaluate them apart.")
+
+
+def _check_measures_only(recognition: Path | None, records: list[Mapping[str, Any]]) -> None:
+    """A network that trained would praise its own work."""
+    if recognition is None:
+        return
+    digest = digests([recognition])[recognition.name]
+    if any(digest in record.get("data", {}).values() for record in records):
+        found = f"{recognition.name} took part in the training and cannot measure the result."
+        raise ConfigError(found, hint="another recognition network.")
 
 
 def _table(

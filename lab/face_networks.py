@@ -17,6 +17,8 @@ _TEMPLATE: Final = np.array(
 )
 """Eyes, nose and mouth corners in the network's crop of 96 x 112, x first."""
 _CROP: Final = (96, 112)
+NOISE: Final = "landmark_noise"
+"""Left out where landmarks are exact (renders)."""
 MOST_NOISE: Final = 3.0
 """``landmark_noise`` above which the labels are not used."""
 
@@ -80,7 +82,8 @@ def read_landmarks(path: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]] 
             if "landmarks68_x4" not in archive:
                 return None
             points = archive["landmarks68_x4"].astype(np.float64) / 4
-            noise = archive["landmark_noise"].astype(np.float64)
+            exact = np.zeros(len(points))
+            noise = archive[NOISE].astype(np.float64) if NOISE in archive else exact
     except (OSError, *DAMAGED_NPZ) as cause:
         raise DataError(f"{path} holds no landmarks that can be read ({type(cause).__name__}).") from cause
     if points.ndim != 3 or points.shape[1:] != (68, 2) or len(noise) != len(points):  # noqa: PLR2004 - (n, 68, 2)

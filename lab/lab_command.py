@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from host.cli import Command
-from lab import digits_command, record_command, segment_command
+from lab import digits_command, heads_command, record_command, renders_command, segment_command
 
-HELP: Final = "bench only: record labelled measurement vectors (image-equivalent), label pixels, write digits"
+HELP: Final = (
+    "bench only: record labelled measurement vectors (image-equivalent), label pixels, heads, digits"
+)
 _ACTIONS: Final[Mapping[str, Command]] = {
     "record": record_command,
     "digits": digits_command,
     "segment": segment_command,
+    "heads": heads_command,
+    "renders": renders_command,
 }
 
 

@@ -5,8 +5,8 @@ shape. Ceiling: the latents that the teacher gives for the whole colour picture,
 kind of heads.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Final
@@ -15,29 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.decoder.decoder import OwnDecoder
+from host.decoder.segmentation_head import segmented
 from lab.face_networks import Recogniser
+from lab.latent_heads import fit_landmarks, segmentation_epochs
+from lab.latent_intervals import Interval, auc_interval, mean_interval
+from lab.memorisation import memorisation, sampled_offsets
 from lab.picture_measures import (
     frechet_distance,
-    landmark_error,
-    mean_ssim,
-    nearest,
-    psnr_db,
+    landmark_rows,
+    psnr_rows_db,
     recognition_rate,
-    verification_auc,
+    ssim_rows,
+    verification_rows,
 )
 from training.figures import known, mean_of_known
 from training.forward_model import TwoArms
 from training.latent_checkpoint import LatentCheckpoint
 from training.latent_exam import answers, encoder_from, macro_auc
 from training.latent_heads import fit_head
-from training.segmentation_head import BATCH as SEGMENTATION_BATCH
-from training.segmentation_head import IGNORED, mean_f1, modal_map, segmented, train_segmentation
+from training.segmentation_head import IGNORED, mean_f1, modal_map, train_segmentation
 
 GALLERY: Final = 100
 """People among whom one is recognised, with one picture each."""
 CEILING: Final = "teacher"
-SEGMENTATION_STEPS: Final = 250
-"""Steps of the segmentation head, the same for ours and for the teacher's."""
 UNITS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "attribute_auc": "macro AUC",
@@ -56,6 +56,8 @@ Codes = NDArray[np.uint8]
 Offsets = NDArray[np.float32]
 Logits = NDArray[np.float32]
 Figures = dict[str, float]
+Measured = dict[str, float | NDArray[np.float64]]
+"""By metric: one number, or one for each picture, of which the mean is the figure."""
 Tell = Callable[[str], None]
 
 
@@ -87,13 +89,20 @@ class LatentSet:
 
 @dataclass(frozen=True, slots=True)
 class LatentRow:
-    """One figure of one bank; ``beside`` are the same figure of trivial predictors and of the teacher."""
+    """One figure of one bank; ``beside`` are the same figure of trivial predictors and of the teacher.
+
+    ``interval`` is 95 %, over people. Several banks of one d, trained with several seeds, share a row:
+    ``value`` is their mean, ``spread`` from the lowest to the highest, ``interval`` the mean of theirs.
+    """
 
     metric: str
     d: int
     value: float
     unit: str
     beside: Mapping[str, float]
+    interval: Interval | None = None
+    seeds: int = 1
+    spread: float = 0.0
 
     def share_of_ceiling(self, trivial: str) -> float | None:
         """Part of the way from a trivial predictor to the teacher; ``None`` where one of them is missing."""
@@ -128,13 +137,25 @@ class LatentTable:
         offsets, logits = answers(encoder, masks, self.val.fields, self.detector)
         tell(f"d = {d}: decoding and comparing")
         cuts = np.array(checkpoint.attributes.thresholds)
-        ours = self._attributes(logits, cuts) | self.of_pictures(self.decoder.pictures(offsets))
-        ours |= self.of_landmarks(train, offsets) | self._segmentation(train, offsets)
+        ours: Measured = {**self._attributes(logits, cuts), **self._pictures(self.decoder.pictures(offsets))}
+        ours |= {**self._landmarks(train, offsets), **self._segmentation(train, offsets)}
         twin = self.of_pictures(self.train.pictures[_nearest_rows(offsets, train)])
         beside = {**self.trivial, "nearest training face": twin, CEILING: self.ceiling}
+        intervals = self._intervals(ours, logits)
         return [
-            LatentRow(metric, d, value, UNITS[metric], _of(metric, beside)) for metric, value in ours.items()
+            LatentRow(metric, d, value, UNITS[metric], _of(metric, beside), intervals.get(metric))
+            for metric, value in _means(ours).items()
         ]
+
+    def _intervals(self, ours: Measured, logits: Logits) -> dict[str, Interval]:
+        """95 % over people of what is a mean over pictures, and of the attributes' AUC."""
+        people = self.val.identity
+        found = {
+            metric: mean_interval(value, people[: len(value)])
+            for metric, value in ours.items()
+            if isinstance(value, np.ndarray)
+        }
+        return {**found, "attribute_auc": auc_interval(logits, self.val.labels, people)}
 
     @cached_property
     def trivial(self) -> dict[str, Figures]:
@@ -152,7 +173,7 @@ class LatentTable:
         }
         if points is not None and self.train.landmarks is not None:
             shape = np.broadcast_to(np.nanmean(self.train.landmarks, axis=0), points.shape)
-            found["mean shape"] = {"landmark_nme": landmark_error(shape, points)}
+            found["mean shape"] = {"landmark_nme": float(landmark_rows(shape, points).mean())}
         if self.classes and self.train.segmentation is not None and self.val.segmentation is not None:
             common = modal_map(self.train.segmentation[self.train.segmented_rows], self.classes)
             true = self.val.segmentation[self.val.segmented_rows]
@@ -170,24 +191,25 @@ class LatentTable:
         """What the teacher's latents give, which see the whole colour picture."""
         head = fit_head(self.train.teacher, self.train.labels)
         found = self._attributes(head.predict(self.val.teacher), np.zeros(self.val.labels.shape[1]))
-        found |= self.of_pictures(self.decoder.pictures(self.val.teacher))
         teacher = (self.train.teacher, self.val.teacher)
-        return found | self.of_landmarks(*teacher) | self._segmentation(*teacher)
+        rest = {**self._landmarks(*teacher), **self._segmentation(*teacher)}
+        return found | _means({**self._pictures(self.decoder.pictures(self.val.teacher)), **rest})
 
     def memorisation(self) -> Figures | None:
-        """Median cosine to the nearest training face: of val faces, and of those decoded by the teacher.
+        """How near decoded val faces and samples of the generator come to training faces.
 
-        A generator that repeats training faces gives decoded faces nearer to them than real ones are.
-        ``None`` without a recogniser.
+        ``lab.memorisation`` says what is compared. ``None`` without a recogniser.
         """
-        if self._train_embeddings is None or self._true_embeddings is None:
+        val, train, taught = self._true_embeddings, self._train_embeddings, self.train.landmarks
+        if train is None or val is None or taught is None:
             return None
         decoded = self._embed(self.decoder.pictures(self.val.teacher), self.val)
-        return {
-            "val to train": float(np.median(nearest(self._true_embeddings, self._train_embeddings))),
-            "decoded val to train": float(np.median(nearest(decoded, self._train_embeddings))),
-            "decoded val to its own": float(np.median((decoded * self._true_embeddings).sum(axis=1))),
-        }
+        drawn = self.decoder.pictures(sampled_offsets(self.train.teacher, len(val)))
+        shape = np.broadcast_to(np.nanmean(taught, axis=0), (len(drawn), *taught.shape[1:]))
+        samples = self._embed(drawn, replace(self.val, landmarks=shape))
+        own = float(np.median((decoded * val).sum(axis=1)))
+        found = memorisation({"decoded val": decoded, "samples": samples}, val, train)
+        return found | {"decoded val to its own": own}
 
     @cached_property
     def _true_embeddings(self) -> NDArray[np.float32] | None:
@@ -219,22 +241,29 @@ class LatentTable:
 
     def of_pictures(self, made: Codes) -> Figures:
         """Figures of pictures (n, R, R, 3) that were made of the scenes of ``val``."""
+        return _means(self._pictures(made))
+
+    def of_landmarks(self, train: Offsets, val: Offsets) -> Figures:
+        """Error of the landmarks by a linear head on offsets of ``val``, fitted on those of ``train``."""
+        return _means(self._landmarks(train, val))
+
+    def _pictures(self, made: Codes) -> Measured:
         true, people = self.val.pictures, self.val.identity
-        found = {"psnr": psnr_db(made, true), "ssim": mean_ssim(made, true)}
+        found: Measured = {"psnr": psnr_rows_db(made, true), "ssim": ssim_rows(made, true)}
         if self._true_embeddings is not None:
             embedded, people = self._embed(made, self.val), people[: self.recognised]
-            found["verification_auc"] = verification_auc(embedded, self._true_embeddings, people)
+            found["verification_auc"] = verification_rows(embedded, self._true_embeddings, people)
             found["recognition_rate"] = recognition_rate(embedded, self._true_embeddings, people, GALLERY)
             found["frechet"] = frechet_distance(embedded, self._true_embeddings)
         return found
 
-    def of_landmarks(self, train: Offsets, val: Offsets) -> Figures:
-        """Error of the landmarks by a linear head on offsets of ``val``, fitted on those of ``train``."""
+    def _landmarks(self, train: Offsets, val: Offsets) -> Measured:
+        """A linear head on the offset, fitted on ``train``."""
         taught, true = self.train.landmarks, self.val.landmarks
         if taught is None or true is None:
             return {}
-        head = fit_head(train, taught.reshape(len(taught), -1), penalty=0.03 * len(train))
-        return {"landmark_nme": landmark_error(head.predict(val).reshape(true.shape), true)}
+        head = fit_landmarks(train, taught)
+        return {"landmark_nme": landmark_rows(head.predict(val).reshape(true.shape), true)}
 
     def _segmentation(self, train: Offsets, val: Offsets) -> Figures:
         """A head on the generator's features of the offsets, trained on ``train``."""
@@ -242,11 +271,38 @@ class LatentTable:
         if not self.classes or taught is None or true is None:
             return {}
         rows, shown = self.train.segmented_rows, self.val.segmented_rows
-        epochs = max(1, SEGMENTATION_STEPS * SEGMENTATION_BATCH // len(rows))
+        epochs = segmentation_epochs(len(rows))
         head = train_segmentation(self.decoder, train[rows], taught[rows], self.classes, epochs)
         return {
             "segmentation_f1": mean_f1(segmented(head, self.decoder, val[shown]), true[shown], self.classes)
         }
+
+
+def _means(measured: Measured) -> Figures:
+    return {metric: float(np.mean(value)) for metric, value in measured.items()}
+
+
+def over_seeds(rows: Sequence[LatentRow]) -> list[LatentRow]:
+    """One row for each metric and d, in the order of their first; see :class:`LatentRow`."""
+    groups: dict[tuple[str, int], list[LatentRow]] = {}
+    for row in rows:
+        groups.setdefault((row.metric, row.d), []).append(row)
+    return [group[0] if len(group) == 1 else _merged(group) for group in groups.values()]
+
+
+def _merged(group: list[LatentRow]) -> LatentRow:
+    values = [row.value for row in group]
+    intervals = [row.interval for row in group if row.interval is not None]
+    low_high = np.mean(intervals, axis=0) if intervals else None
+    beside = {name: float(np.mean([row.beside[name] for row in group])) for name in group[0].beside}
+    return replace(
+        group[0],
+        value=float(np.mean(values)),
+        beside=beside,
+        interval=None if low_high is None else (float(low_high[0]), float(low_high[1])),
+        seeds=len(group),
+        spread=max(values) - min(values),
+    )
 
 
 def _of(metric: str, beside: Mapping[str, Figures]) -> dict[str, float]:

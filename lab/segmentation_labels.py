@@ -15,7 +15,7 @@ from PIL import Image
 
 from lab.face_networks import onnx_session
 from lsi.errors import DataError
-from lsi.npz_file import DAMAGED_NPZ
+from lsi.npz_file import DAMAGED_NPZ, npz_arrays
 from lsi.whole_file import whole_file
 from training.data import DataFile
 from training.segmentation_head import IGNORED, shrunk
@@ -69,6 +69,22 @@ def read_classes(path: Path | None) -> Classes | None:
     if labels.dtype != np.uint8 or not is_square or len(labels) != len(rows) or (known >= len(names)).any():
         raise DataError(f"{path}: {labels.dtype} of shape {labels.shape} for {len(rows)} rows.", hint=hint)
     return Classes(rows, labels, names)
+
+
+def read_render_classes(path: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]] | None:
+    """Labels (n, H, H) of every row of a file of renders and their names; ``None`` where it has none.
+
+    Raises:
+        DataError: Another layout.
+    """
+    with npz_arrays(path, "renders", "holds no labels of renders", "segmentation (n, H, H) uint8.") as arrays:
+        if "segmentation" not in arrays:
+            return None
+        labels, names = arrays["segmentation"], tuple(map(str, arrays["segmentation_names"]))
+        if labels.dtype != np.uint8 or labels.ndim != 3 or labels.shape[1] != labels.shape[2]:  # noqa: PLR2004 - (n, H, H)
+            message = f"{labels.dtype} of shape {labels.shape}"
+            raise ValueError(message)
+        return labels, names
 
 
 def label_rows(

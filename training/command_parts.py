@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from lsi.errors import BoardConfigError, ConfigError
+from lsi.errors import BoardConfigError, ConfigError, DataError
 from lsi.schema import check
 from lsi.sensor import SensorModel
 from lsi.toml_file import read_toml
@@ -90,7 +90,11 @@ def named_weights(option: str, words: Sequence[str], known: Sequence[str]) -> di
 
 
 def digests(paths: Sequence[Path]) -> dict[str, str]:
-    """SHA-256 of each file by its name without folder; of a folder of pictures, of its lists."""
+    """SHA-256 of each file by its name without folder; of a folder of pictures, of its lists.
+
+    Raises:
+        DataError: A file is not there.
+    """
     from training.data import open_data  # noqa: PLC0415 - `lsi --help` stays light
 
     return {path.name: open_data(path).digest() if path.is_dir() else _digest(path) for path in paths}
@@ -108,7 +112,12 @@ def command_line(product: str, words: Sequence[tuple[str, object]]) -> str:
 
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(MOST_HASHED_BYTES):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(MOST_HASHED_BYTES):
+                digest.update(block)
+    except OSError as cause:
+        raise DataError(
+            f"No readable file at {path} ({cause.strerror}).", hint="a file that exists."
+        ) from cause
     return digest.hexdigest()

@@ -75,7 +75,9 @@ def finite_means(seen: Sequence[dict[str, Tensor]], step: int, rate: float) -> d
     Raises:
         TrainingError: One is no number; says at which step, and to lower the rate.
     """
-    means = {name: float(torch.stack([each[name] for each in seen]).mean()) for name in seen[0]}
+    names = dict.fromkeys(name for each in seen for name in each)  # some begin within the leg
+    values = {name: torch.stack([each[name] for each in seen if name in each]) for name in names}
+    means = {name: float(found.mean()) for name, found in values.items()}
     bad = ", ".join(name for name, value in means.items() if not math.isfinite(value))
     if bad:
         found = f"The loss ({bad}) is no longer a number at step {step}."

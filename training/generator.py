@@ -20,14 +20,24 @@ from host.decoder.synthesis import Synthesis, parameter_count
 from host.decoder.weights import load_weights, weights_of
 from lsi.errors import ConfigError
 from lsi.latent import LatentSpace
+from training.adversary import Adversary
 from training.course import finite_means, rate_at
 from training.feature_network import FeatureNetwork
-from training.generator_settings import ATTRIBUTES, FEATURES, MAX_PARAMETERS, SPREAD, GeneratorSettings
+from training.generator_settings import (
+    ADVERSARIAL,
+    ATTRIBUTES,
+    FEATURES,
+    MAX_PARAMETERS,
+    SPREAD,
+    GeneratorSettings,
+)
 from training.picture_encoder import PictureEncoder
 from training.picture_losses import PICTURE_LOSSES
 from training.teacher import shown
 
 MEAN_DECAY: Final = 0.99
+CRITIC: Final = "critic"
+"""The critic's own loss: told with the others, weighs nothing in the generator's."""
 SHOWN_AT_ONCE: Final = 128
 MEAN_ROWS: Final = 4096
 
@@ -82,6 +92,8 @@ class GeneratorCourse:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = StyleAutoencoder(settings, lesson.labels.shape[1])
+        has_adversary = settings.weight(ADVERSARIAL) > 0
+        self.adversary = Adversary(settings.encoder_widths, settings.seed) if has_adversary else None
         self.averaged = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.rate, betas=(0.9, 0.99))
 
@@ -104,8 +116,10 @@ class GeneratorCourse:
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
+        adversary = {} if self.adversary is None else {"adversary": self.adversary.state()}
         return copy.deepcopy(
             {
+                **adversary,
                 "step": self.step,
                 "generator": self.generator.get_state(),
                 "network": self.network.state_dict(),
@@ -121,6 +135,13 @@ class GeneratorCourse:
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.adversary is not None:
+            self.adversary.restore(state["adversary"])
+
+    @property
+    def is_adversarial(self) -> bool:
+        """Whether the critic takes part in the next step."""
+        return self.adversary is not None and self.step >= self.settings.adversarial_from * self.steps
 
     def _one_step(self) -> dict[str, Tensor]:
         for group in self.optimiser.param_groups:
@@ -156,6 +177,10 @@ class GeneratorCourse:
         noise = torch.randn(latents.shape, generator=self.generator, device=latents.device)
         made = network.synthesis(latents + settings.latent_noise * noise)
         found = {name: loss(made, pictures) for name, loss in PICTURE_LOSSES.items() if settings.weight(name)}
+        if self.adversary is not None and self.is_adversarial:
+            # In this order: a step of the critic would change weights that the other's gradient needs.
+            found[CRITIC] = self.adversary.teach(made, pictures)
+            found[ADVERSARIAL] = self.adversary.judge(made)
         if self.features is not None and settings.weight(FEATURES):
             compared = math.ceil(settings.features_share * len(made))
             found[FEATURES] = self.features.distance(made[:compared], pictures[:compared])

@@ -111,7 +111,7 @@ def _settings(arguments: argparse.Namespace, device: str) -> "GeneratorSettings"
     if arguments.widths is not None:
         widths = tuple(positive_numbers("--widths", arguments.widths, 1024))
     losses = dict(DEFAULT_LOSSES) | ({FEATURES: 0.3} if arguments.features is not None else {})
-    losses |= named_weights("--loss", arguments.loss, tuple(losses))
+    losses |= named_weights("--loss", arguments.loss, (*losses, "adversarial"))
     return GeneratorSettings(
         name=arguments.name,
         shape=SynthesisShape(arguments.size, arguments.latent_width, widths),

@@ -12,9 +12,11 @@ from training.picture_losses import PICTURE_LOSSES
 FEATURES: Final = "features"
 SPREAD: Final = "spread"
 ATTRIBUTES: Final = "attributes"
-GENERATOR_LOSSES: Final = (*PICTURE_LOSSES, FEATURES, SPREAD, ATTRIBUTES)
+ADVERSARIAL: Final = "adversarial"
+GENERATOR_LOSSES: Final = (*PICTURE_LOSSES, FEATURES, SPREAD, ATTRIBUTES, ADVERSARIAL)
 """Of the picture; ``features`` of a frozen network; ``spread``: mean square of the latent's offset from
-the running mean; ``attributes``: a linear probe on the offset."""
+the running mean; ``attributes``: a linear probe on the offset; ``adversarial``: a critic that learns to tell
+decoded pictures from real ones, in the last part of the run."""
 DEFAULT_LOSSES: Final = (("pixel", 1.0), ("gradient", 1.0), (SPREAD, 1e-3), (ATTRIBUTES, 0.05))
 MAX_PARAMETERS: Final = 7_000_000
 """Encoder and synthesis together: in float16 they stay under 16 MiB."""
@@ -38,6 +40,7 @@ class GeneratorSettings:
     latent while training: neighbours then decode alike. ``average`` is the decay per step of the running
     mean of the weights, which is what is kept. ``losses`` are names out of ``GENERATOR_LOSSES`` and weights.
     ``features_share`` is the part of each batch whose features are compared: they cost as much as the rest.
+    ``adversarial_from`` is the part of the run after which that loss counts, where it has a weight.
 
     Raises:
         ConfigError: An unknown loss, a number out of its range, or a name that no latent space can have.
@@ -52,6 +55,7 @@ class GeneratorSettings:
     latent_noise: float = 0.07
     average: float = 0.998
     features_share: float = 0.25
+    adversarial_from: float = 0.5
     losses: tuple[tuple[str, float], ...] = DEFAULT_LOSSES
 
     def __post_init__(self) -> None:
@@ -59,7 +63,12 @@ class GeneratorSettings:
         if unknown or len(dict(self.losses)) != len(self.losses):
             found = f"Losses {[name for name, _ in self.losses]} of a generator."
             raise ConfigError(found, hint=f"names, each once, out of: {', '.join(GENERATOR_LOSSES)}.")
-        numbers = (self.rate, self.latent_noise, *(weight for _, weight in self.losses))
+        numbers = (
+            self.rate,
+            self.latent_noise,
+            self.adversarial_from,
+            *(weight for _, weight in self.losses),
+        )
         if self.batch < 1 or not all(isfinite(number) and number >= 0 for number in numbers):
             found = f"A batch of {self.batch}, rate, noise and weights {numbers}."
             raise ConfigError(found, hint="finite numbers, none negative.")

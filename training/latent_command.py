@@ -30,6 +30,9 @@ EXAMPLE: Final = (
     "example: lsi train latent --generator faces64.npz --data train.npz --nonfaces nonfaces_train.npz "
     "--val val.npz --nonfaces-val nonfaces_val.npz --board hardware/boards/sim-mcp3208.toml -o latent64.npz"
 )
+_LIMITS: Final = {"d": (1, 512), "soft": (0, 1), "rarity": (0, 1)}
+DEFAULT_SIZES: Final = (448, 96)
+"""Units of the trunk and of each layer's token."""
 _FILES: Final = {
     "--generator": "file of 'lsi train generator'",
     "--data": "pictures with attributes, to train on",
@@ -63,15 +66,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="dither",
         help="where the masks begin",
     )
+    add(
+        "--from",
+        dest="origin",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="go on from a trained bank of the same generator, of d masks or fewer",
+    )
+    add("--trunk", type=int, metavar="N", help="units of the encoder's trunk (default 448, or as --from)")
+    add("--token", type=int, metavar="N", help="units of each layer's token (default 96, or as --from)")
     add("--fixed-masks", action="store_true", help="do not train the masks: a baseline")
     add("--no-mirror", action="store_true", help="mirrored pictures are something else (digits)")
     add("--features", type=Path, metavar="FILE", help="network of 'lsi train teacher --network'")
+    add("--identity", type=Path, metavar="FILE", help="your recognition network (TorchScript), for that loss")
     add(
         "--loss",
         action="append",
         default=[],
         metavar="NAME=WEIGHT",
         help="a loss and its weight; 0 leaves it out",
+    )
+    add("--teacher", type=Path, metavar="FILE", help="soft labels of 'lsi train teacher'")
+    add("--soft", type=float, default=0.8, help="their weight, 0 to 1 (default %(default)s)")
+    add(
+        "--rarity",
+        type=float,
+        default=0.0,
+        help="weight of rare answers: (no / yes) to this power (default %(default)s)",
     )
     add("--still", action="store_true", help="train without motion, drift and dead mirrors")
     add("--noise-free", action="store_true", help="train without noise and converter")
@@ -87,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         TrainingError: The loss is no longer a number; the last good state is written.
     """
     check_run(arguments)
-    check_limits(arguments, {"d": (1, 512)})
+    check_limits(arguments, _LIMITS)
     sensor, samples = read_sensor(arguments.board)
     require_torch()
     import torch  # noqa: PLC0415 - `lsi --help` works without PyTorch
@@ -113,6 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
     with device:
         losses = _losses(arguments, settings, generator, lesson)
         course = LatentCourse(lesson, settings, losses, arguments.epochs)
+        if arguments.origin is not None:
+            _start(course, arguments.origin, generator)
         print_line(device_line(device.type, arguments.threads))
         print_line(f"encoder: {parameter_count(course.encoder):,} parameters at d = {settings.d}")
         write = _writer(arguments, course, exam, generator, record)
@@ -124,6 +147,7 @@ def _settings(arguments: argparse.Namespace) -> "LatentSettings":
     from training.disturbance import DisturbanceRange  # noqa: PLC0415 - needs PyTorch
     from training.latent_settings import DEFAULT_LOSSES, LATENT_LOSSES, LatentSettings  # noqa: PLC0415 - same
 
+    trunk, token = _sizes(arguments)
     losses = dict(DEFAULT_LOSSES) | named_weights("--loss", arguments.loss, LATENT_LOSSES)
     settings = LatentSettings(
         d=arguments.d,
@@ -136,12 +160,38 @@ def _settings(arguments: argparse.Namespace) -> "LatentSettings":
         fixed_masks=arguments.fixed_masks,
         power_bounds_nw=None if arguments.noise_free else (20.0, 500.0),
         disturbance=None if arguments.still or arguments.noise_free else DisturbanceRange(),
+        trunk=trunk,
+        token=token,
+        soft_weight=0.0 if arguments.teacher is None else arguments.soft,
+        rarity=arguments.rarity,
         losses=tuple(losses.items()),
     )
-    if settings.weight("features") and arguments.features is None:
-        found = "The loss 'features' needs a network."
-        raise ConfigError(found, hint="--features FILE of 'lsi train teacher --network'.")
+    _check_networks(arguments, settings)
     return settings
+
+
+def _sizes(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Trunk and token of the encoder: as asked for, else those of the bank that it starts from."""
+    from training.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - `lsi --help` stays light
+
+    trunk, token = DEFAULT_SIZES
+    if arguments.origin is not None:
+        shape = load_latent_checkpoint(arguments.origin).shape
+        trunk, token = shape.trunk, shape.token
+    given = {"trunk": arguments.trunk, "token": arguments.token}
+    asked = {
+        name: usual if given[name] is None else given[name]
+        for name, usual in (("trunk", trunk), ("token", token))
+    }
+    check_limits(argparse.Namespace(**asked), {"trunk": (8, 4096), "token": (8, 1024)})
+    return asked["trunk"], asked["token"]
+
+
+def _check_networks(arguments: argparse.Namespace, settings: "LatentSettings") -> None:
+    needed = {"features": "of 'lsi train teacher --network'", "identity": "that you exported"}
+    for name, origin in needed.items():
+        if settings.weight(name) and getattr(arguments, name) is None:
+            raise ConfigError(f"The loss {name!r} needs a network.", hint=f"--{name} FILE {origin}.")
 
 
 def _lesson(
@@ -157,6 +207,7 @@ def _lesson(
     from training.generator import encoder_of, latents_of  # noqa: PLC0415 - needs PyTorch
     from training.latent_exam import read_latent_exam  # noqa: PLC0415 - same
     from training.latent_training import LatentLesson  # noqa: PLC0415 - same
+    from training.soft_labels import load_soft_labels  # noqa: PLC0415 - same
     from training.whole_picture import pictures_of  # noqa: PLC0415 - same
 
     data = open_data(arguments.data, "train")
@@ -171,7 +222,21 @@ def _lesson(
     kept = pictures if settings.needs_pictures else pictures[:0]
     others = open_data(arguments.nonfaces, "train").faces().luminance
     taught_on = detector_for_training(detector)
-    return LatentLesson(faces.luminance, offsets, faces.attributes, kept, others, taught_on), exam
+    soft = None if arguments.teacher is None else load_soft_labels(arguments.teacher).of(faces)
+    return LatentLesson(faces.luminance, offsets, faces.attributes, kept, others, taught_on, soft), exam
+
+
+def _start(course: "LatentCourse", origin: Path, generator: "GeneratorFile") -> None:
+    import numpy as np  # noqa: PLC0415 - `lsi --help` stays light
+
+    from training.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - same
+    from training.latent_exam import encoder_from  # noqa: PLC0415 - needs PyTorch
+
+    checkpoint = load_latent_checkpoint(origin)
+    if checkpoint.space != generator.space.form:
+        found = f"{origin} belongs to {checkpoint.space}, not to {generator.space!r}."
+        raise ConfigError(found, hint="a checkpoint that was trained for this generator.")
+    course.start_from(np.array(checkpoint.patterns.masks), encoder_from(checkpoint, str(origin)))
 
 
 def detector_for_training(detector: "TwoArms") -> "TwoArms":
@@ -193,6 +258,7 @@ def _losses(
 
     from host.decoder.decoder import OwnDecoder  # noqa: PLC0415 - same
     from training.feature_network import load_feature_network  # noqa: PLC0415 - same
+    from training.identity_network import IdentityNetwork  # noqa: PLC0415 - same
     from training.latent_losses import LatentLosses  # noqa: PLC0415 - same
 
     synthesis = OwnDecoder(generator, str(arguments.generator)).network if settings.needs_pictures else None
@@ -200,7 +266,10 @@ def _losses(
     scale = torch.tensor(lesson.offsets[0].astype("float32").std(axis=0))
     if features is not None:
         features = features.to(scale.device)
-    return LatentLosses(settings, torch.tensor(generator.space.mean), scale, synthesis, features)
+    size_px = generator.shape.size_px
+    identity = None if arguments.identity is None else IdentityNetwork(arguments.identity, size_px)
+    mean = torch.tensor(generator.space.mean)
+    return LatentLosses(settings, mean, scale, synthesis, features, identity)
 
 
 def _writer(
@@ -235,12 +304,18 @@ def _output(output: Path, size: int, sizes: tuple[int, ...]) -> Path:
 def _record(arguments: argparse.Namespace, settings: "LatentSettings") -> dict[str, Any]:
     """How the checkpoint came about. File names without folders, so that it says nothing of the machine."""
     files = [(option, getattr(arguments, option[2:].replace("-", "_"))) for option in _FILES]
-    if arguments.features is not None:
-        files.append(("--features", arguments.features))
+    optional = [("--features", arguments.features), ("--teacher", arguments.teacher)]
+    optional += [("--from", arguments.origin), ("--identity", arguments.identity)]
+    files += [(option, path) for option, path in optional if path is not None]
     words: list[tuple[str, object]] = [*files, ("-o", arguments.output), ("--d", settings.d)]
     words += [("--attributes", arguments.attributes), ("--start", settings.start)]
     words += [(f"--{name}", getattr(arguments, name)) for name in ("epochs", "seed", "batch")]
-    words += [("--rate", f"{settings.rate:g}")]
+    words += [
+        ("--rate", f"{settings.rate:g}"),
+        ("--soft", settings.soft_weight),
+        ("--rarity", settings.rarity),
+    ]
+    words += [("--trunk", settings.trunk), ("--token", settings.token)]
     words += [("--loss", f"{name}={weight:g}") for name, weight in settings.losses]
     flags = ("nested", "fixed_masks", "no_mirror", "still", "noise_free")
     words += [("--" + name.replace("_", "-"), True) for name in flags if getattr(arguments, name)]

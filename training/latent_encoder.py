@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lsi.errors import ConfigError
 from training.latent_shape import LatentEncoderShape
 from training.nested import NestedPrefix, size_mixture
 
@@ -72,6 +73,27 @@ class LatentEncoder(nn.Module):
             state[name] = state[name][:shown]
         plain.load_state_dict(state)
         return plain.eval()
+
+    @torch.no_grad()
+    def start_from(self, other: "LatentEncoder") -> None:
+        """Take over what another encoder has learned; masks beyond its d are not heard at first.
+
+        Raises:
+            ConfigError: It serves several sizes, more masks, or has other layers than this one.
+        """
+        known = other.shape.d
+        if len(other.sizes) > 1 or known > self.shape.d or replace(other.shape, d=self.shape.d) != self.shape:
+            found = f"An encoder of {self.shape} cannot start from {other.shape}."
+            raise ConfigError(found, hint="a checkpoint of the same generator and attributes, d not larger.")
+        kept, state = self.state_dict(), other.state_dict()
+        for name in ("standardise.running_mean", "standardise.running_var"):
+            kept[name][:known] = state[name]
+        kept["first.weight"].zero_()[:, :known] = state["first.weight"]
+        kept["first.bias"].copy_(state["first.bias"] + state["prefix_bias"][0])
+        own = {"first.weight", "first.bias", "prefix_bias", "mixture"}
+        for name in kept.keys() - own:
+            if not name.startswith("standardise"):
+                kept[name].copy_(state[name])
 
 
 class _Residual(nn.Module):

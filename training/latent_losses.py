@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.feature_network import FeatureNetwork
-from training.latent_settings import ATTRIBUTES, FEATURES, LATENT, PRESENCE, LatentSettings
+from training.identity_network import IdentityNetwork
+from training.latent_settings import ATTRIBUTES, FEATURES, IDENTITY, LATENT, PRESENCE, LatentSettings
 from training.mask_losses import MASK_LOSSES
 from training.picture_losses import PICTURE_LOSSES
 from training.teacher import shown
@@ -20,12 +21,13 @@ PRESENCE_DOUBT = 0.02
 class Wanted:
     """What one batch should give.
 
-    Shape: ``offsets`` (B, L, D) of the faces, ``labels`` (B, K) int8, ``pictures`` (decoded, R, R, 3) uint8
-    codes of its first scenes; none where no loss compares pictures.
+    Shape: ``offsets`` (B, L, D) of the faces, ``targets`` (B, K) 0..1 and ``known`` (B, K), which of them
+    count, ``pictures`` (decoded, R, R, 3) uint8 codes of its first scenes; none where no loss compares them.
     """
 
     offsets: Tensor
-    labels: Tensor
+    targets: Tensor
+    known: Tensor
     pictures: Tensor
 
 
@@ -38,19 +40,24 @@ class LatentLosses:
         scale: Deviation (L, D) of the teacher's latents, the unit of the latent loss.
         synthesis: The generator's network, not trained; ``None`` where no loss compares pictures.
         features: The network of the features loss.
+        identity: The owner's network of the identity loss.
+
+    ``rarity`` (K,) are weights of positive answers; ``None`` weighs all alike.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - an argument for each network that a loss may need
         self,
         settings: LatentSettings,
         mean: Tensor,
         scale: Tensor,
         synthesis: nn.Module | None,
         features: FeatureNetwork | None,
+        identity: IdentityNetwork | None = None,
     ) -> None:
         self.settings = settings
         self.mean, self.scale = mean, scale.clamp_min(1e-3)
-        self.synthesis, self.features = synthesis, features
+        self.synthesis, self.features, self.identity = synthesis, features, identity
+        self.rarity: Tensor | None = None
 
     def of(self, offsets: Tensor, logits: Tensor, wanted: Wanted, masks: Tensor) -> dict[str, Tensor]:
         """Losses of offsets (B, L, D) of the faces and logits (B + negatives, K + 1)."""
@@ -58,8 +65,8 @@ class LatentLosses:
         found = {name: loss(masks) for name, loss in MASK_LOSSES.items() if weight(name)}
         if weight(LATENT):
             found[LATENT] = ((offsets - wanted.offsets) / self.scale).abs().mean()
-        if weight(ATTRIBUTES) and wanted.labels.shape[1]:
-            found[ATTRIBUTES] = _attributes(logits[:faces, :-1], wanted.labels)
+        if weight(ATTRIBUTES) and wanted.targets.shape[1]:
+            found[ATTRIBUTES] = _attributes(logits[:faces, :-1], wanted, self.rarity)
         if weight(PRESENCE):
             found[PRESENCE] = _presence(logits[:, -1], faces)
         if self.synthesis is not None and len(wanted.pictures):
@@ -74,12 +81,16 @@ class LatentLosses:
         found = {name: loss(made, wanted) for name, loss in PICTURE_LOSSES.items() if weight(name)}
         if self.features is not None and weight(FEATURES):
             found[FEATURES] = self.features.distance(made, wanted)
+        if self.identity is not None and weight(IDENTITY):
+            found[IDENTITY] = self.identity.distance(made, wanted)
         return found
 
 
-def _attributes(logits: Tensor, labels: Tensor) -> Tensor:
-    known = (labels != 0).float()
-    each = functional.binary_cross_entropy_with_logits(logits, (labels > 0).float(), reduction="none")
+def _attributes(logits: Tensor, wanted: Wanted, rarity: Tensor | None) -> Tensor:
+    known = wanted.known.float()
+    each = functional.binary_cross_entropy_with_logits(
+        logits, wanted.targets, pos_weight=rarity, reduction="none"
+    )
     return (each * known).sum() / known.sum().clamp_min(1.0)
 
 

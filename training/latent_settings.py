@@ -15,9 +15,10 @@ from training.settings import LARGEST_D, SMALLEST_D
 
 LATENT: Final = "latent"
 FEATURES: Final = "features"
+IDENTITY: Final = "identity"
 ATTRIBUTES: Final = "attributes"
 PRESENCE: Final = "presence"
-DECODED: Final = (*PICTURE_LOSSES, FEATURES)
+DECODED: Final = (*PICTURE_LOSSES, FEATURES, IDENTITY)
 """Losses on the decoded picture: they need the generator's gradients."""
 LATENT_LOSSES: Final = (LATENT, ATTRIBUTES, PRESENCE, *DECODED, *MASK_LOSSES)
 DEFAULT_LOSSES: Final = ((LATENT, 1.0), (ATTRIBUTES, 0.5), (PRESENCE, 0.3))
@@ -34,6 +35,7 @@ class LatentSettings:
     masks' come from ``training.mask_losses``. ``power_bounds_nw`` and ``disturbance`` are those of
     ``training.settings.Settings``. ``negatives`` are scenes without a face per batch. With ``fixed_masks``
     the masks keep what they start from (random ones for a baseline, given ones for fine-tuning).
+    ``soft_weight`` and ``rarity`` are those of ``training.settings.Settings``.
 
     Raises:
         ConfigError: An unknown loss or a number out of its range.
@@ -52,6 +54,8 @@ class LatentSettings:
     mirrored: bool = True
     start: str = "dither"
     fixed_masks: bool = False
+    soft_weight: float = 0.0
+    rarity: float = 0.0
     jitter: Jitter = field(default_factory=Jitter)
     power_bounds_nw: tuple[float, float] | None = (20.0, 500.0)
     disturbance: DisturbanceRange | None = field(default_factory=DisturbanceRange)

@@ -21,7 +21,10 @@ from training.latent_settings import MASK_RATE, LatentSettings
 from training.latent_shape import LatentEncoderShape
 from training.mask_start import start_from_pca, white_noise_start
 from training.masks import MaskLayer
+from training.targets import mixed_targets, rarity_weights
 
+WARM_LOGIT: Final = 0.3
+"""Logits of masks that were trained before: a mirror may still turn round."""
 RANGE_ROWS: Final = 4096
 """Scenes whose measurements tell the range of each mask."""
 
@@ -32,7 +35,8 @@ class LatentLesson:
 
     Shape: ``fields`` (n, 64, 64) float32 linear luminance; ``offsets`` (2, n, L, D) float16, the teacher's,
     of the pictures and of their mirror images; ``labels`` (n, K) int8; ``pictures`` (n, R, R, 3) uint8,
-    empty where no loss compares them; ``others`` (m, 64, 64), scenes without a face.
+    empty where no loss compares them; ``others`` (m, 64, 64), scenes without a face; ``soft`` (n, K)
+    float32, a teacher's probabilities of the attributes, or ``None``.
     """
 
     fields: NDArray[np.float32]
@@ -41,6 +45,7 @@ class LatentLesson:
     pictures: NDArray[np.uint8]
     others: NDArray[np.float32]
     detector: TwoArms
+    soft: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,7 +80,9 @@ class LatentCourse:
         encoder: nn.Module | None = None,
     ) -> None:
         self.lesson, self.settings, self.losses = lesson, settings, losses
-        self.fields, self.labels = torch.tensor(lesson.fields), torch.tensor(lesson.labels)
+        self.fields = torch.tensor(lesson.fields)
+        self.targets, self.known = mixed_targets(lesson.labels, lesson.soft, settings.soft_weight)
+        losses.rarity = rarity_weights(self.targets, self.known, settings.rarity)
         self.offsets, self.pictures = torch.tensor(lesson.offsets), torch.tensor(lesson.pictures)
         self.generator = torch.Generator(self.fields.device).manual_seed(settings.seed)
         self.scenes = SceneSource(self.fields, torch.tensor(lesson.others), settings.jitter, self.generator)
@@ -96,6 +103,19 @@ class LatentCourse:
     def rows_per_step(self) -> int:
         """Scenes that one step sees."""
         return self.settings.batch + self.settings.negatives
+
+    @torch.no_grad()
+    def start_from(self, masks: NDArray[np.bool_], encoder: LatentEncoder) -> None:
+        """Go on from trained masks (d', H, W), the first of this bank, and their encoder.
+
+        Raises:
+            ConfigError: They do not fit this bank.
+        """
+        if not isinstance(self.encoder, LatentEncoder):
+            raise ConfigError("Only our own encoder starts from a checkpoint.", hint="none.")
+        self.encoder.start_from(encoder)
+        trained = torch.tensor(masks).to(self.mask_layer.logits)
+        self.mask_layer.logits[: len(masks)] = WARM_LOGIT * (2 * trained - 1)
 
     def run_leg(self, most: int) -> dict[str, float]:
         """Up to ``most`` steps; returns the mean of each loss.
@@ -173,7 +193,8 @@ class LatentCourse:
         pictures = self.pictures[rows[: settings.decoded]] if len(self.pictures) else self.pictures
         flipped = side[: len(pictures)].bool()[:, None, None, None]
         pictures = torch.where(flipped, pictures.flip(2), pictures)
-        wanted = Wanted(self.offsets[side, rows].float(), self.labels[rows], pictures)
+        offsets = self.offsets[side, rows].float()
+        wanted = Wanted(offsets, self.targets[rows], self.known[rows], pictures)
         return torch.cat((faces, self.scenes.negatives(settings.negatives))), wanted
 
     def _measured(self, scenes: Tensor, masks: Tensor) -> Tensor:
@@ -189,7 +210,7 @@ class LatentCourse:
 
     def _shape(self) -> LatentEncoderShape:
         settings, (layers, width) = self.settings, self.offsets.shape[2:]
-        outputs = self.labels.shape[1] + 1
+        outputs = self.targets.shape[1] + 1
         return LatentEncoderShape(settings.d, layers, width, outputs, settings.trunk, settings.token)
 
     def _start(self) -> Tensor | None:

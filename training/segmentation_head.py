@@ -1,46 +1,22 @@
-"""A segmentation head on the generator's features: one class per pixel. All before it is frozen.
+"""Training of a segmentation head on frozen offsets and a frozen generator, and how it is judged."""
 
-Features of every size are brought to the picture's size and read by two pixelwise layers.
-"""
-
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 from torch.nn import functional
 
 from host.decoder.decoder import OwnDecoder
+from host.decoder.segmentation_head import SegmentationHead, features_of
 
 IGNORED: Final = 255
 """Label of pixels that do not count."""
-HIDDEN: Final = 48
 RATE: Final = 3e-3
 BATCH: Final = 16
-SHOWN_AT_ONCE: Final = 32
 
 Offsets = NDArray[np.float32]
 Labels = NDArray[np.uint8]
-
-
-class SegmentationHead(nn.Module):
-    """Features (B, C_i, h_i, w_i) of several sizes to logits (B, classes, R, R)."""
-
-    def __init__(self, channels: int, classes: int, size_px: int) -> None:
-        super().__init__()
-        self.size_px = size_px
-        self.norm = nn.BatchNorm2d(channels)
-        self.layers = nn.Sequential(nn.Conv2d(channels, HIDDEN, 1), nn.ReLU(), nn.Conv2d(HIDDEN, classes, 1))
-
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Logits of a batch."""
-        size = [self.size_px, self.size_px]
-        same = [
-            functional.interpolate(each, size=size, mode="bilinear", align_corners=False) for each in features
-        ]
-        logits: Tensor = self.layers(self.norm(torch.cat(same, dim=1)))
-        return logits
 
 
 def train_segmentation(  # noqa: PLR0913, PLR0917 - what is learned from, and for how long
@@ -62,22 +38,12 @@ def train_segmentation(  # noqa: PLR0913, PLR0917 - what is learned from, and fo
         wanted = torch.tensor(labels).long()
         for _ in range(epochs):
             for rows in torch.split(torch.randperm(len(offsets)), BATCH):
-                logits = head(_features(decoder, offsets[rows.numpy()]))
+                logits = head(features_of(decoder, offsets[rows.numpy()]))
                 loss = functional.cross_entropy(logits, wanted[rows], ignore_index=IGNORED)
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
                 optimiser.step()
     return head.eval()
-
-
-@torch.no_grad()
-def segmented(head: SegmentationHead, decoder: OwnDecoder, offsets: Offsets) -> Labels:
-    """The likeliest class of each pixel, (n, R, R) uint8."""
-    parts = [
-        head(_features(decoder, offsets[start : start + SHOWN_AT_ONCE])).argmax(dim=1).to(torch.uint8).numpy()
-        for start in range(0, len(offsets), SHOWN_AT_ONCE)
-    ]
-    return np.concatenate(parts)
 
 
 def mean_f1(found: Labels, true: Labels, classes: int) -> float:
@@ -103,7 +69,3 @@ def shrunk(labels: Labels, size_px: int) -> Labels:
     places = ((np.arange(size_px) + 0.5) * labels.shape[-1] / size_px).astype(int)
     small: Labels = labels[:, places][:, :, places]
     return small
-
-
-def _features(decoder: OwnDecoder, offsets: NDArray[np.floating[Any]]) -> list[Tensor]:
-    return [torch.tensor(each) for each in decoder.features(offsets.astype(np.float32))]

@@ -17,6 +17,7 @@ from training.model import ReadOut
 from training.nested import NestedPrefix, NestedReadOut
 from training.read_out import Dense, ReadOutWeights
 from training.settings import Settings
+from training.targets import rarity_weights
 
 FEWEST_STEPS: Final = 30
 """Below, the warm-up of the learning rate has no step of its own."""
@@ -48,7 +49,7 @@ class Student:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.read_out = _read_out(settings, outputs + 1)
-        self.rarity = _rarity(targets, self.known, settings.rarity)
+        self.rarity = rarity_weights(targets, self.known, settings.rarity)
         self.weights = torch.full((outputs,), settings.auxiliary_weight)
         self.weights[: settings.attributes] = 1.0
         self.optimiser = torch.optim.AdamW(
@@ -182,10 +183,3 @@ def _normalised(dense: Dense, norm: nn.BatchNorm1d) -> Dense:
 def _array(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
     array: np.ndarray[Any, np.dtype[np.float32]] = tensor.detach().cpu().numpy()
     return array
-
-
-def _rarity(targets: Tensor, known: Tensor, exponent: float) -> Tensor:
-    """Weight of a positive of each attribute; 1 where the labels are of one kind only."""
-    share = ((targets * known).sum(dim=0) / known.sum(dim=0).clamp_min(1.0)).clamp(1e-3, 1 - 1e-3)
-    weight: Tensor = ((1 - share) / share) ** exponent
-    return weight

@@ -18,6 +18,7 @@ from training.mask_order import order_against_motion, read_out_in_order
 from training.read_out import ReadOutWeights
 from training.settings import Schedule, Settings
 from training.student import Student, read_out_weights
+from training.targets import mixed_targets
 
 ORDERING_ROWS: Final = 2000
 """Faces that decide the order of the masks."""
@@ -61,14 +62,7 @@ class Lesson:
 
     def targets(self, settings: Settings) -> tuple[Tensor, Tensor]:
         """Labels 0..1 with the teacher's part in them, and which of them count. Shape: (n, K') each."""
-        labels = torch.tensor(self.faces.attributes)
-        known, hard = labels != 0, (labels > 0).float()
-        if self.soft is None:
-            return hard, known
-        soft = torch.tensor(self.soft)
-        mixed = (1 - settings.soft_weight) * hard + settings.soft_weight * soft
-        # What people did not label, the teacher still answers.
-        return torch.where(known, mixed, soft), known | (settings.soft_weight > 0)
+        return mixed_targets(self.faces.attributes, self.soft, settings.soft_weight)
 
 
 def train(lesson: Lesson, schedule: Schedule, settings: Settings, progress: Progress) -> Trained:

@@ -8,6 +8,7 @@ import training.attributes_command
 import training.finetune_command
 import training.generator_command
 import training.latent_command
+import training.latent_finetune_command
 import training.teacher_command
 
 HELP: str = "train masks and read-out"
@@ -17,6 +18,7 @@ PRODUCTS: Final[dict[str, ModuleType]] = {
     "generator": training.generator_command,
     "latent": training.latent_command,
     "finetune": training.finetune_command,
+    "finetune-latent": training.latent_finetune_command,
 }
 
 

@@ -15,7 +15,7 @@ TEMPLATE = np.array(
 )
 
 
-def _network(path: Path) -> Path:
+def small_network(path: Path) -> Path:
     """Mean of each colour: the smallest embedding there is."""
     source = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 112, 96])
     sink = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 3])
@@ -37,7 +37,7 @@ def _landmarks(
 
 
 def test_the_crop_follows_the_landmarks(tmp_path: Path) -> None:
-    recogniser = Recogniser(_network(tmp_path / "net.onnx"))
+    recogniser = Recogniser(small_network(tmp_path / "net.onnx"))
     picture = np.zeros((1, 128, 128, 3), np.uint8)
     picture[:, :112, :96] = (255, 128, 0)  # what the template covers when nothing is moved
     in_place = recogniser.embeddings(picture, _landmarks(TEMPLATE))
@@ -51,7 +51,7 @@ def test_the_crop_follows_the_landmarks(tmp_path: Path) -> None:
 
 
 def test_smaller_pictures_are_enlarged_to_the_frame(tmp_path: Path) -> None:
-    recogniser = Recogniser(_network(tmp_path / "net.onnx"))
+    recogniser = Recogniser(small_network(tmp_path / "net.onnx"))
     picture = np.full((1, 16, 16, 3), (200, 10, 60), np.uint8)
     large = np.full((1, 128, 128, 3), (200, 10, 60), np.uint8)
     points = _landmarks(TEMPLATE)
@@ -73,6 +73,10 @@ def test_landmarks_are_read_and_noisy_ones_marked(tmp_path: Path) -> None:
     assert found is not None
     assert found[0][0, 0].tolist() == [10, 10]
     assert found[1].tolist() == [True, False, False]
+    np.savez(tmp_path / "exact.npz", landmarks68_x4=points)  # renders need no estimate of noise
+    exact = read_landmarks(tmp_path / "exact.npz")
+    assert exact is not None
+    assert exact[1].all()
     np.savez(tmp_path / "without.npz", a=points)
     assert read_landmarks(tmp_path / "without.npz") is None
     np.savez(tmp_path / "bad.npz", landmarks68_x4=points[:, :5], landmark_noise=np.zeros(3))

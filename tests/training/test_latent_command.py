@@ -1,14 +1,20 @@
 """``lsi train latent`` from the command line."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import training.latent_losses
 from host.cli import main
+from host.decoder.generator_file import save_generator
 from lsi.errors import DataError
 from tests.digits_domain import DigitsDomain
+from tests.host.decoder.small_generator import small_generator
 from tests.training.conftest import BOARD
+from tests.training.test_identity_network import means_network
+from training.command_parts import digests
 from training.latent_checkpoint import is_latent_checkpoint, load_latent_checkpoint
 
 
@@ -37,12 +43,63 @@ def test_a_run_goes_on_and_leaves_one_checkpoint(
     assert str(tmp_path) not in str(record)
 
 
+def test_a_bank_is_a_start_only_for_its_own_generator(
+    digits: DigitsDomain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "l.npz"
+    assert main(_words(digits, output, "--epochs", "1", "--from", str(digits.banks[0]))) == 0
+    assert "--from latent-d4.npz" in load_latent_checkpoint(output).record["command"]
+    save_generator(small_generator(), tmp_path / "other.npz")
+    words = _words(digits, output, "--epochs", "1", "--from", str(digits.banks[0]))
+    words[words.index("--generator") + 1] = str(tmp_path / "other.npz")
+    assert main([*words, "--fresh"]) == 3
+    assert "belongs to" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_an_owners_network_teaches_identity_and_is_on_record(
+    digits: DigitsDomain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = means_network(tmp_path / "owners.ts")
+    more = ["--epochs", "1", "--identity", str(network), "--loss", "identity=0.5"]
+    assert main(_words(digits, tmp_path / "l.npz", *more)) == 0
+    assert "identity " in capsys.readouterr().out
+    record = load_latent_checkpoint(tmp_path / "l.npz").record
+    assert record["data"]["owners.ts"] == digests([network])["owners.ts"]
+
+
+def test_a_loss_that_is_no_number_leaves_the_last_good_bank_and_the_run_goes_on(
+    digits: DigitsDomain, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, calls = tmp_path / "l.npz", []
+    sound = training.latent_losses.LatentLosses.of
+
+    def fails_late(losses: Any, *parts: Any) -> Any:  # noqa: ANN401 - whatever the losses take and give
+        calls.append(1)
+        found = sound(losses, *parts)
+        return {name: value * float("nan") for name, value in found.items()} if len(calls) > 7 else found
+
+    monkeypatch.setattr("training.latent_losses.LatentLosses.of", fails_late)
+    assert main(_words(digits, output, "--epochs", "2")) == 34
+    assert "no longer a number" in capsys.readouterr().err
+    assert load_latent_checkpoint(output).record["steps"] == 5
+    monkeypatch.undo()
+    assert main(_words(digits, output, "--epochs", "2", "--rate", "0.0005")) == 0
+    assert "going on after step 5" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [
         (["--d", "0"], "--d"),
         (["--loss", "features=1"], "--features FILE"),
-        (["--loss", "identity=1"], "--loss"),
+        (["--loss", "identity=1"], "--identity FILE"),
+        (["--loss", "beauty=1"], "--loss"),
+        (["--soft", "2"], "--soft"),
+        (["--teacher", "nothing.npz"], "nothing.npz"),
+        (["--from", "nothing.npz"], "nothing.npz"),
+        (["--identity", "nothing.ts"], "nothing.ts"),
+        (["--trunk", "-1"], "trunk"),
         (["--generator", "nothing.npz"], "nothing.npz"),
         (["--attributes", "Smiling"], "Smiling"),
         (["--epochs", "0"], "--epochs"),

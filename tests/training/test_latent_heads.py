@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.latent_heads import LinearHead, fit_head
+from host.decoder.linear_head import LinearHead
+from training.latent_heads import fit_head
 
 
 def test_a_linear_relation_is_found_and_the_scale_of_inputs_does_not_matter() -> None:

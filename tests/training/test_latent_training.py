@@ -135,6 +135,46 @@ def test_mirrored_scenes_get_the_latents_of_mirrored_pictures(
     assert seen == {0, 1}
 
 
+def test_a_bank_goes_on_from_a_trained_one_and_grows(digits: DigitsDomain) -> None:
+    bank = load_latent_checkpoint(digits.banks[1])
+    masks, encoder = np.array(bank.patterns.masks), encoder_from(bank, "bank")
+    measured = torch.randn(20, 12, generator=torch.Generator().manual_seed(0)) / 10
+    wanted = encoder(measured[:, :8])
+    for d, nested in ((8, False), (12, True)):
+        course = digits.latent_course(replace(SETTINGS, d=d, nested=nested), 1)
+        assert isinstance(course.encoder, LatentEncoder)
+        course.start_from(masks, encoder)
+        grown = course.mask_layer().detach().numpy() > 0
+        assert np.array_equal(grown[:8], masks)
+        for size in (8, d):  # masks beyond are not heard at first
+            found = course.encoder.at(size)(measured[:, :size])
+            assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(wanted, found, strict=True))
+
+
+def test_a_bank_that_does_not_fit_is_no_start(digits: DigitsDomain) -> None:
+    bank = load_latent_checkpoint(digits.banks[1])
+    encoder = encoder_from(bank, "bank")
+    for settings in (replace(SETTINGS, d=4), replace(SETTINGS, trunk=32)):
+        course = digits.latent_course(settings, 1)
+        with pytest.raises(ConfigError, match="cannot start"):
+            course.start_from(np.array(bank.patterns.masks), encoder)
+
+
+def test_a_teachers_answers_are_what_is_learned(digits: DigitsDomain, lesson: LatentLesson) -> None:
+    flipped = (lesson.labels < 0).astype(np.float32)
+    soft = replace(lesson, soft=flipped)
+    settings = replace(SETTINGS, soft_weight=1.0, rarity=0.5)
+    losses = digits.latent_course(settings, 1).losses
+    course = LatentCourse(soft, settings, losses, 1)
+    _, wanted = course._batch()
+    rows = torch.randperm(len(lesson.labels), generator=torch.Generator().manual_seed(settings.seed + 1))
+    assert torch.equal(wanted.targets, torch.tensor(flipped)[rows[: settings.batch]])
+    assert losses.rarity is not None
+    assert losses.rarity.mean() == pytest.approx(
+        (1 / 9) ** 0.5, abs=0.02
+    )  # now the digit's own class is rare no more
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from host.decoder.decoder import OwnDecoder, own_decoder
+from host.decoder.segmentation_head import segmented
 from tests.digits_domain import DigitsDomain
 from tests.host.decoder.small_generator import small_generator, some_offsets
 from training.segmentation_head import (
     IGNORED,
     mean_f1,
     modal_map,
-    segmented,
     shrunk,
     train_segmentation,
 )
