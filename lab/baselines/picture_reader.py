@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.picture_measures import landmark_error
+from lab.picture_measures import landmark_rows
 from training.latent_exam import macro_auc
 from training.latent_heads import fit_head
 from training.luminance import area_resize
@@ -65,10 +65,12 @@ def _landmarks(seen: Any, points: Points, asked: Any, wanted: Points) -> float: 
 
     def score(penalty: float) -> float:
         head = fit_head(seen[~held], flat[~held], penalty * (~held).sum())
-        return -landmark_error(head.predict(seen[held]).reshape(-1, *points.shape[1:]), points[held])
+        return -float(
+            landmark_rows(head.predict(seen[held]).reshape(-1, *points.shape[1:]), points[held]).mean()
+        )
 
     head = fit_head(seen, flat, _best(score) * len(seen))
-    return landmark_error(head.predict(asked).reshape(wanted.shape), wanted)
+    return float(landmark_rows(head.predict(asked).reshape(wanted.shape), wanted).mean())
 
 
 def _best(score: Any) -> float:  # noqa: ANN401 - a function of a penalty
