@@ -48,28 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, required=True, metavar="FILE", help="labelled pictures with identities"
     )
     parser.add_argument(
-        "--learn",
-        type=Path,
-        metavar="FILE",
-        help="other people, from whom attackers learn (default: part of --data)",
-    )
-    parser.add_argument(
-        "--most-learned",
-        type=int,
-        default=MOST_LEARNED,
-        metavar="N",
-        help="pictures of them; default: %(default)s",
-    )
-    parser.add_argument(
-        "--recognition", type=Path, metavar="NET", help="a recognition network (.onnx) that attacks too"
-    )
-    parser.add_argument(
-        "--generator",
-        type=Path,
-        metavar="FILE",
-        help="of a latent bundle: the generator (or its description in TOML) with which latents are decoded",
-    )
-    parser.add_argument(
         "--classes", type=Path, metavar="FILE", help="attribute classes of your own domain (.json)"
     )
     parser.add_argument(
@@ -96,6 +74,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--of", default="Male,Young", metavar="NAMES", help="proxies of what; default: %(default)s"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    _add_attackers(parser)
+
+
+def _add_attackers(parser: argparse.ArgumentParser) -> None:
+    attackers = parser.add_argument_group("what attackers have")
+    attackers.add_argument(
+        "--learn",
+        type=Path,
+        metavar="FILE",
+        help="other people, from whom attackers learn (default: part of --data)",
+    )
+    attackers.add_argument(
+        "--most-learned",
+        type=int,
+        default=MOST_LEARNED,
+        metavar="N",
+        help="pictures of them; default: %(default)s",
+    )
+    attackers.add_argument(
+        "--recognition", type=Path, metavar="NET", help="a recognition network (.onnx) that attacks too"
+    )
+    attackers.add_argument(
+        "--generator",
+        type=Path,
+        metavar="FILE",
+        help="of a latent bundle: the generator (or its description in TOML) with which latents are decoded",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -67,6 +67,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--limit", type=int, default=100_000, metavar="N", help="only the first N rows of val")
     add(
+        "--card",
+        type=Path,
+        metavar="FILE",
+        help="the generator once more, with this memorisation check in its record",
+    )
+    add("--threads", type=int, default=2, metavar="N", help="threads of PyTorch (default 2)")
+    add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write into")
+    _add_baselines(parser)
+
+
+def _add_baselines(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("other methods").add_argument
+    add(
         "--baselines",
         metavar="NAMES",
         help='also classical and unrolled methods at the same d: "all", or names with commas; '
@@ -86,14 +99,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="training pictures that baselines learn from (default %(default)s)",
     )
-    add(
-        "--card",
-        type=Path,
-        metavar="FILE",
-        help="the generator once more, with this memorisation check in its record",
-    )
-    add("--threads", type=int, default=2, metavar="N", help="threads of PyTorch (default 2)")
-    add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write into")
 
 
 def run(arguments: argparse.Namespace) -> int:
