@@ -21,15 +21,15 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.report import heading
-from training.calibration import calibrate, folded
-from training.data import FaceData, open_data, tune_rows
-from training.detectors import IdealDetector
-from training.figures import auc, mean_of_known
-from training.forward_model import measure
-from training.read_out import ReadOutWeights
-from training.settings import Schedule, Settings
-from training.soft_labels import load_soft_labels
-from training.train import Lesson, Trained, train_together
+from training.attributes.settings import Schedule, Settings
+from training.attributes.soft_labels import load_soft_labels
+from training.attributes.train import Lesson, Trained, train_together
+from training.data_sets.data import FaceData, open_data, tune_rows
+from training.light.detectors import IdealDetector
+from training.light.forward_model import measure
+from training.read_outs.calibration import calibrate, folded
+from training.read_outs.read_out import ReadOutWeights
+from training.scores.figures import auc, mean_of_known
 
 WIDTHS: Final = (64, 128, 256)
 FEATURES_PX: Final = (8, 4, 2)

@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks.attribute_curves import SEEN, auc_and_accuracy, noise_free_logits
 from benchmarks.report import machine
-from training.checkpoint import Checkpoint, load_checkpoint
-from training.data import open_data
+from training.attributes.checkpoint import Checkpoint, load_checkpoint
+from training.data_sets.data import open_data
 
 POINTS = 100.0
 
@@ -119,7 +119,7 @@ def _noise_free(checkpoint: Checkpoint) -> float:
 
 
 def _ceiling(path: Path) -> dict[str, Any]:
-    from training.soft_labels import load_soft_labels  # noqa: PLC0415 - only where there is a teacher
+    from training.attributes.soft_labels import load_soft_labels  # noqa: PLC0415 - only where there is a teacher
 
     figures: dict[str, Any] = load_soft_labels(path).record["figures"]["report"]
     return figures

@@ -26,18 +26,18 @@ from edge_app.inference.tflite_model import TfliteModel
 from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.bundles import FLOAT_TWIN, shipped_bundle
 from lsi.bundle import Bundle, read_bundle
-from training.calibration import (
+from training.data_sets.data import DataFile, FaceData, open_data, tune_rows
+from training.data_sets.presence_scenes import KINDS, PICTURES, present_faces, scenes_of
+from training.light.detectors import AD7383_4
+from training.light.disturbance import Disturbance, disturbed
+from training.light.forward_model import Detector, TwoArms
+from training.read_outs.calibration import (
     brier_skill,
     calibration_errors_if_exact,
     expected_calibration_error,
     probabilities,
 )
-from training.data import DataFile, FaceData, open_data, tune_rows
-from training.detectors import AD7383_4
-from training.disturbance import Disturbance, disturbed
-from training.figures import auc
-from training.forward_model import Detector, TwoArms
-from training.presence_scenes import KINDS, PICTURES, present_faces, scenes_of
+from training.scores.figures import auc
 
 POINTS: Final = 100.0
 SEED: Final = 7

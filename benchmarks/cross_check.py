@@ -28,8 +28,8 @@ from export.paper_program import Program, results
 from export.paper_tflite import Recipe, tflite_model
 from tests.export.latent_small import small_latent_checkpoint
 from tests.training.paper_golden import golden_weights
-from training.latent_checkpoint import save_latent_checkpoint
-from training.paper_weights import save_paper_weights
+from training.latent.latent_checkpoint import save_latent_checkpoint
+from training.paper.paper_weights import save_paper_weights
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PYTHON: Final = ROOT / ".venv-litert-torch/bin/python"

@@ -15,10 +15,10 @@ import litert_torch
 import torch
 from torch import Tensor, nn
 
-from training.latent_checkpoint import load_latent_checkpoint
-from training.latent_encoder import LatentEncoder
-from training.paper_encoder import PaperEncoder
-from training.paper_weights import load_paper_weights
+from training.latent.latent_checkpoint import load_latent_checkpoint
+from training.latent.latent_encoder import LatentEncoder
+from training.paper.paper_encoder import PaperEncoder
+from training.paper.paper_weights import load_paper_weights
 
 
 class _WithHead(nn.Module):

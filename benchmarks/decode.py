@@ -21,7 +21,7 @@ from host.decoder.generator_file import GeneratorFile
 from host.decoder.synthesis import Synthesis, SynthesisShape
 from host.decoder.weights import weights_of
 from lsi.latent import LatentSpace
-from training.generator_settings import preset_widths
+from training.generator.generator_settings import preset_widths
 
 BATCH: Final = 32
 SIZE_PX: Final = 64

@@ -1,8 +1,8 @@
 """How fast the paper's encoder runs as an int8 file, against its peers in the same run.
 
 One thread, models in turn, medians of CPU time. The float32 peer is the plain lowering of the official
-arithmetic, query, key and softmax included. The PyTorch peer is ``training.paper_encoder`` with the head,
-in eager mode; it computes no query and key, so it is the harder one. The floor is one int8
+arithmetic, query, key and softmax included. The PyTorch peer is ``training.paper.paper_encoder`` with the
+head, in eager mode; it computes no query and key, so it is the harder one. The floor is one int8
 FULLY_CONNECTED with the same number of weight bytes: it uses each of them once, the output block 18 times.
 
     python -m benchmarks.encoder --json
@@ -23,7 +23,7 @@ from export.paper_export import paper_model, plain_encoder, simplified
 from export.paper_static import static_model
 from export.paper_tflite import Grouping, Recipe, tflite_model
 from tests.training.paper_golden import golden_measurements, golden_weights
-from training.paper_weights import HEAD_ATTRIBUTES, PaperWeights
+from training.paper.paper_weights import HEAD_ATTRIBUTES, PaperWeights
 
 ROUNDS: Final = 20
 GOAL_VS_FLOAT32: Final = 15.0
@@ -79,7 +79,7 @@ def _torch_eager(weights: PaperWeights) -> dict[str, Callable[[], Any]]:
     try:
         import torch  # noqa: PLC0415 - optional here
 
-        from training.paper_encoder import PaperEncoder  # noqa: PLC0415 - imports torch
+        from training.paper.paper_encoder import PaperEncoder  # noqa: PLC0415 - imports torch
     except ImportError:
         print("torch_eager: skipped, PyTorch is not installed", file=sys.stderr)
         return {}

@@ -25,7 +25,7 @@ from lab.evaluate_command import tell
 from lab.evaluation import AnswerPath, Answers, answers_of, attribute_figures, chosen_rows, presence_figures
 from lsi.bundle import Bundle, read_bundle
 from lsi.errors import DataError
-from training.data import DataFile, open_data
+from training.data_sets.data import DataFile, open_data
 
 POINTS: Final = 100.0
 MAX_LOSS_POINTS: Final = 0.5

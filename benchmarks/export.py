@@ -37,7 +37,7 @@ from export.paper_program import Program, results
 from export.paper_static import static_model
 from export.paper_tflite import Recipe, tflite_model
 from tests.training.paper_golden import golden_weights
-from training.paper_weights import STYLES, PaperWeights
+from training.paper.paper_weights import STYLES, PaperWeights
 
 ROUNDS: Final = 7
 ROWS: Final = 128

@@ -27,19 +27,19 @@ from host.decoder.generator_file import GeneratorFile
 from host.decoder.synthesis import SynthesisShape, parameter_count
 from lab.digits import write_digits
 from lab.picture_measures import psnr_db
-from training.command_parts import whole_numbers
+from training.cli_commands.command_parts import whole_numbers
 from training.course import run_course
-from training.data import FaceData, open_data
-from training.detectors import AD7383_4
-from training.forward_model import Detector
-from training.generator import GeneratorCourse, GeneratorLesson, encoder_of, latents_of
-from training.generator_settings import GeneratorSettings
-from training.latent_exam import answers, macro_auc
-from training.latent_losses import LatentLosses
-from training.latent_settings import LatentSettings
-from training.latent_training import LatentCourse, LatentLesson
-from training.paper_student import PaperStudent
-from training.whole_picture import pictures_of
+from training.data_sets.data import FaceData, open_data
+from training.data_sets.whole_picture import pictures_of
+from training.generator.generator import GeneratorCourse, GeneratorLesson, encoder_of, latents_of
+from training.generator.generator_settings import GeneratorSettings
+from training.latent.latent_exam import answers, macro_auc
+from training.latent.latent_losses import LatentLosses
+from training.latent.latent_settings import LatentSettings
+from training.latent.latent_training import LatentCourse, LatentLesson
+from training.light.detectors import AD7383_4
+from training.light.forward_model import Detector
+from training.paper.paper_student import PaperStudent
 
 SIZE_PX: Final = 16
 GENERATOR_EPOCHS: Final = 4

@@ -22,8 +22,8 @@ from export.tflite_graph import Graph
 from export.tflite_operators import FULLY_CONNECTED_HYBRID_VERSION, LEFT_OUT, Linear, Operators
 from export.tflite_writer import quantised_weights, weight_affine
 from lsi.units import NS_PER_MS
-from training.paper_weights import STYLES, WIDTH, PaperWeights
-from training.read_out import Dense
+from training.paper.paper_weights import STYLES, WIDTH, PaperWeights
+from training.read_outs.read_out import Dense
 
 D: Final = 64
 MILD_GAIN: Final = 0.8

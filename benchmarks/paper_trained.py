@@ -25,15 +25,15 @@ from host.decoder.generator_file import GeneratorFile
 from lab.digits import write_digits
 from lsi.whole_file import whole_file
 from training.course import run_course
-from training.data import FaceData, open_data
-from training.latent_exam import answers, macro_auc
-from training.latent_losses import LatentLosses
-from training.latent_settings import LatentSettings
-from training.latent_training import LatentCourse, LatentLesson
-from training.paper_student import PaperStudent
-from training.paper_weights import STYLES, WIDTH
-from training.read_out import Dense
-from training.whole_picture import pictures_of
+from training.data_sets.data import FaceData, open_data
+from training.data_sets.whole_picture import pictures_of
+from training.latent.latent_exam import answers, macro_auc
+from training.latent.latent_losses import LatentLosses
+from training.latent.latent_settings import LatentSettings
+from training.latent.latent_training import LatentCourse, LatentLesson
+from training.paper.paper_student import PaperStudent
+from training.paper.paper_weights import STYLES, WIDTH
+from training.read_outs.read_out import Dense
 
 EPOCHS: Final = 4
 

@@ -27,7 +27,7 @@ from lab.audit.over_light import Faces, directions, rows_over_light
 from lab.bundles import shipped_bundle
 from lab.evaluate_command import tell
 from lsi.bundle import read_bundle
-from training.data import DataFile, open_data
+from training.data_sets.data import DataFile, open_data
 
 POWERS_NW: Final = (1.0, 3.0, 10.0, 30.0, 100.0)
 BUNDLES: Final = ("attr-lite-4-0.2.0.lsib", "attr-lite-16-0.2.0.lsib", "attr-lite-64-0.2.0.lsib")

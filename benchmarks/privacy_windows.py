@@ -31,7 +31,7 @@ from lab.audit.windows import crowds
 from lab.bundles import shipped_bundle
 from lab.evaluate_command import tell
 from lsi.bundle import read_bundle
-from training.data import DataFile, open_data
+from training.data_sets.data import DataFile, open_data
 
 WINDOWS: Final = 1_000_000
 MOST_LEARNED: Final = 8000

@@ -57,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         BundleError: Name or version do not fit the manifest's schema.
     """
     _require_flatbuffers()
-    from training.latent_checkpoint import is_latent_checkpoint  # noqa: PLC0415 - keeps 'lsi --help' quick
-    from training.paper_weights import is_paper_weights  # noqa: PLC0415 - keeps 'lsi --help' quick
+    from training.latent.latent_checkpoint import is_latent_checkpoint  # noqa: PLC0415 - keeps 'lsi --help' quick
+    from training.paper.paper_weights import is_paper_weights  # noqa: PLC0415 - keeps 'lsi --help' quick
 
     if is_paper_weights(arguments.checkpoint):
         return _export_paper(arguments)
@@ -75,7 +75,7 @@ def _export_paper(arguments: argparse.Namespace) -> int:
     from export.paper_export import paper_model, static_paper_model  # noqa: PLC0415 - needs flatbuffers
     from export.paper_tflite import Recipe  # noqa: PLC0415 - same
     from export.write_bundle import save_new  # noqa: PLC0415 - same
-    from training.paper_weights import load_paper_weights  # noqa: PLC0415 - same
+    from training.paper.paper_weights import load_paper_weights  # noqa: PLC0415 - same
 
     if arguments.output.suffix != ".tflite":
         found = (
@@ -114,7 +114,7 @@ def _export_latent(arguments: argparse.Namespace) -> int:
     from export.latent_bundle import export_latent_bundle  # noqa: PLC0415 - needs flatbuffers
     from export.write_bundle import Identity, save_new  # noqa: PLC0415 - same
     from lsi.bundle import parse_bundle  # noqa: PLC0415 - same
-    from training.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - same
+    from training.latent.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - same
 
     checkpoint = load_latent_checkpoint(arguments.checkpoint)
     identity = Identity(arguments.name or f"latent-{checkpoint.shape.d}", arguments.version, created)
@@ -143,7 +143,7 @@ def _export_attributes(arguments: argparse.Namespace) -> int:
         save_new,
     )
     from lsi.bundle import parse_bundle  # noqa: PLC0415 - same
-    from training.checkpoint import load_checkpoint  # noqa: PLC0415 - same
+    from training.attributes.checkpoint import load_checkpoint  # noqa: PLC0415 - same
 
     checkpoint = load_checkpoint(arguments.checkpoint)
     name = arguments.name or f"{mode_of(checkpoint.attributes)}-{len(checkpoint.patterns)}"

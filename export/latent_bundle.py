@@ -38,7 +38,7 @@ from lsi.bundle import (
 )
 from lsi.disclosure import PayloadMode
 from lsi.manifest import BundleManifest, canonical_json
-from training.latent_checkpoint import LatentCheckpoint
+from training.latent.latent_checkpoint import LatentCheckpoint
 
 GOLDEN_ROWS: Final = 8
 OFFSET_ROWS: Final = 2

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from export.write_bundle import Identity
-from training.latent_checkpoint import LatentCheckpoint
+from training.latent.latent_checkpoint import LatentCheckpoint
 
 if TYPE_CHECKING:
     from export.latent_bundle import LatentParity

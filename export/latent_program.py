@@ -1,4 +1,4 @@
-"""Our latent encoder as a program for the writer: the same steps as ``training.latent_encoder``."""
+"""Our latent encoder as a program for the writer: the same steps as ``training.latent.latent_encoder``."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from export.paper_plain import LOGITS, OFFSET, SOURCE
 from export.paper_program import Op, Program, Step
-from training.latent_shape import LatentEncoderShape
+from training.latent.latent_shape import LatentEncoderShape
 
 NORM_EPSILON: Final = 1e-5
 """Of the standardisation, as PyTorch's BatchNorm1d has it."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from export.parity import Parity
-from training.checkpoint import Checkpoint
+from training.attributes.checkpoint import Checkpoint
 
 Row = Mapping[str, Any]
 

@@ -23,8 +23,8 @@ from export.paper_program import Program
 from export.paper_static import static_model
 from export.paper_tflite import Recipe, tflite_model
 from lsi.errors import ConfigError, DataError
-from training.paper_weights import HEAD_ATTRIBUTES, PaperWeights
-from training.read_out import Dense
+from training.paper.paper_weights import HEAD_ATTRIBUTES, PaperWeights
+from training.read_outs.read_out import Dense
 
 PASSES: Final[tuple[Pass, ...]] = (
     without_dead_attention,

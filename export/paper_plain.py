@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.paper_program import Op, Program, Step
-from training.paper_weights import MEASUREMENT_STYLES, MIDDLE_STYLES, REPEATS, STYLES
-from training.read_out import Dense
+from training.paper.paper_weights import MEASUREMENT_STYLES, MIDDLE_STYLES, REPEATS, STYLES
+from training.read_outs.read_out import Dense
 
 SOURCE: Final = "measurement"
 OFFSET: Final = "offset"

@@ -11,8 +11,8 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from lsi.errors import DataError
-from training.figures import auc
-from training.read_out import ReadOutWeights
+from training.read_outs.read_out import ReadOutWeights
+from training.scores.figures import auc
 
 THREADS: Final = 1
 Labelled: TypeAlias = tuple[NDArray[np.float32], NDArray[np.bool_]]

@@ -19,7 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from export.tflite_graph import Affine, Graph
-from training.read_out import Dense, ReadOutWeights
+from training.read_outs.read_out import Dense, ReadOutWeights
 
 INT8_LOWEST: Final = -128
 INT8_HIGHEST: Final = 127

@@ -30,7 +30,7 @@ from lsi.latent import LatentForm
 from lsi.manifest import BundleManifest, FileEntry, canonical_json, content_id_of
 from lsi.patterns import PatternSet
 from lsi.whole_file import whole_file
-from training.checkpoint import Checkpoint
+from training.attributes.checkpoint import Checkpoint
 
 GOLDEN_ROWS: Final = 16
 GOLDEN_SEED: Final = 16

@@ -12,14 +12,14 @@ from lab.report_baselines import NOISE_FREE
 from lab.report_curves import Axis, Bench, curves, envelope, envelope_sentences
 from lab.report_models import Model
 from lab.report_scores import Decision, Label, Predictor, Split, decisions, row_of, trivial_figures
-from training.calibration import (
+from training.read_outs.calibration import (
     brier_skill,
     expected_calibration_error,
     probabilities,
     reliability,
 )
-from training.figures import auc, average_precision, balanced_accuracy, known, mean_of_known
-from training.groups import Grouping, group_figures
+from training.scores.figures import auc, average_precision, balanced_accuracy, known, mean_of_known
+from training.scores.groups import Grouping, group_figures
 
 FORMAT: Final = "lsi.report/1"
 MAIN_D: Final = 16

@@ -193,7 +193,7 @@ def _board(arguments: argparse.Namespace) -> Board:
 
 def _proxies(arguments: argparse.Namespace) -> int:
     from lab.audit.proxies import as_lines, measured_proxies  # noqa: PLC0415
-    from training.data import open_data  # noqa: PLC0415
+    from training.data_sets.data import open_data  # noqa: PLC0415
 
     found = measured_proxies(open_data(arguments.data), tuple(filter(None, arguments.of.split(","))))
     print(json.dumps(found) if arguments.json else "\n".join(as_lines(found)))

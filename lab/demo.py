@@ -22,7 +22,7 @@ from lab.signed_copy import SignedCopy, signed_copy
 from lsi.errors import ConfigError, PublishError
 from lsi.payload import AttributePayload
 from lsi.topics import Availability, Kind, Topic
-from training.luminance import FIELD_PX
+from training.data_sets.luminance import FIELD_PX
 
 DEVICE_ID: Final = "demo"
 STOP_TIMEOUT_S: Final = 10.0

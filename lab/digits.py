@@ -14,7 +14,7 @@ from PIL import Image
 
 from lsi.errors import ConfigError
 from lsi.whole_file import whole_file
-from training.luminance import FIELD_PX
+from training.data_sets.luminance import FIELD_PX
 
 CLASSES: Final = 10
 NAMES: Final = tuple(f"digit_{label}" for label in range(CLASSES))

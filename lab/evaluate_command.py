@@ -11,8 +11,8 @@ from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.bench_rig import chain_logits, ideal_logits, with_power
 from lab.evaluation import answers_of, attribute_figures, chosen_rows, presence_figures
 from lsi.bundle import Bundle, read_bundle
-from training.data import open_data
-from training.figures import finite
+from training.data_sets.data import open_data
+from training.scores.figures import finite
 
 HELP = "evaluate a bundle on a data file through simulated optics, converter, correction and TFLite"
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from lab.segmentation_labels import Classes, read_classes
 from lsi.errors import ConfigError, DataError
 from lsi.whole_file import whole_file
-from training.command_parts import check_limits, digests, read_sensor, require_torch
-from training.data import DataFile, open_data, tune_rows
-from training.figures import finite
+from training.cli_commands.command_parts import check_limits, digests, read_sensor, require_torch
+from training.data_sets.data import DataFile, open_data, tune_rows
+from training.scores.figures import finite
 
 if TYPE_CHECKING:
     from host.decoder.generator_file import GeneratorFile
     from lab.latent_evaluation import LatentSet, LatentTable
-    from training.latent_checkpoint import LatentCheckpoint
+    from training.latent.latent_checkpoint import LatentCheckpoint
 
 HELP: Final = "evaluate latent checkpoints of one generator beside trivial predictors and the teacher"
 EXAMPLE: Final = (
@@ -145,7 +145,7 @@ def evaluate_latent(arguments: argparse.Namespace) -> dict[str, Any]:
     """All figures as one document."""
     from host.decoder.generator_file import load_generator  # noqa: PLC0415 - needs PyTorch
     from lab.latent_evaluation import over_seeds  # noqa: PLC0415 - same
-    from training.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - same
+    from training.latent.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - same
 
     generator = load_generator(arguments.generator)
     checkpoints = [load_latent_checkpoint(path) for path in arguments.checkpoints]
@@ -266,7 +266,7 @@ def _table(
     from host.decoder.decoder import OwnDecoder  # noqa: PLC0415 - needs PyTorch
     from lab.face_networks import Recogniser  # noqa: PLC0415 - same
     from lab.latent_evaluation import LatentTable  # noqa: PLC0415 - same
-    from training.forward_model import Detector  # noqa: PLC0415 - same
+    from training.light.forward_model import Detector  # noqa: PLC0415 - same
 
     recogniser = None if arguments.recognition is None else Recogniser(arguments.recognition)
     sensor, samples = read_sensor(arguments.board)
@@ -302,8 +302,8 @@ def _set(
 ) -> "LatentSet":
     from lab.face_networks import read_landmarks  # noqa: PLC0415 - needs Pillow only
     from lab.latent_evaluation import LatentSet  # noqa: PLC0415 - needs PyTorch
-    from training.generator import encoder_of, latents_of  # noqa: PLC0415 - same
-    from training.whole_picture import small_picture  # noqa: PLC0415 - needs Pillow only
+    from training.data_sets.whole_picture import small_picture  # noqa: PLC0415 - needs Pillow only
+    from training.generator.generator import encoder_of, latents_of  # noqa: PLC0415 - same
 
     marked = read_landmarks(data.path) if data.path.suffix == ".npz" else None
     if marked is not None:

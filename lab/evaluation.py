@@ -11,10 +11,10 @@ from lab.metrics import accuracy, majority
 from lsi.attributes import AttributeSchema
 from lsi.bundle import Bundle
 from lsi.errors import DataError
-from training.calibration import brier_skill, expected_calibration_error, probabilities
-from training.data import DataFile, tune_rows
-from training.figures import auc, average_precision, balanced_accuracy, known, mean_of_known
-from training.intervals import bounds, interval, person_weights, weighted_areas
+from training.data_sets.data import DataFile, tune_rows
+from training.read_outs.calibration import brier_skill, expected_calibration_error, probabilities
+from training.scores.figures import auc, average_precision, balanced_accuracy, known, mean_of_known
+from training.scores.intervals import bounds, interval, person_weights, weighted_areas
 
 Logits = NDArray[np.float32]
 AnswerPath = Callable[[Iterable[NDArray[np.float32]]], Iterator[Logits | None]]

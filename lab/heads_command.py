@@ -9,8 +9,8 @@ import numpy as np
 
 from lab.segmentation_labels import read_classes
 from lsi.errors import ConfigError
-from training.command_parts import check_limits, digests, read_sensor, require_torch
-from training.data import open_data
+from training.cli_commands.command_parts import check_limits, digests, read_sensor, require_torch
+from training.data_sets.data import open_data
 
 if TYPE_CHECKING:
     from lab.latent_heads import Bench
@@ -73,8 +73,8 @@ def bench_of(arguments: argparse.Namespace) -> "Bench":
     from host.decoder.decoder import OwnDecoder  # noqa: PLC0415 - needs PyTorch
     from host.decoder.generator_file import load_generator  # noqa: PLC0415 - same
     from lab.latent_heads import Bench  # noqa: PLC0415 - same
-    from training.forward_model import Detector  # noqa: PLC0415 - same
-    from training.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - same
+    from training.latent.latent_checkpoint import load_latent_checkpoint  # noqa: PLC0415 - same
+    from training.light.forward_model import Detector  # noqa: PLC0415 - same
 
     generator = load_generator(arguments.generator)
     checkpoint = load_latent_checkpoint(arguments.checkpoint)

@@ -28,12 +28,12 @@ from lab.picture_measures import (
     ssim_rows,
     verification_rows,
 )
-from training.figures import known, mean_of_known
-from training.forward_model import TwoArms
-from training.latent_checkpoint import LatentCheckpoint
-from training.latent_exam import answers, encoder_from, macro_auc
-from training.latent_heads import fit_head
-from training.segmentation_head import IGNORED, mean_f1, modal_map, train_segmentation
+from training.generator.segmentation_head import IGNORED, mean_f1, modal_map, train_segmentation
+from training.latent.latent_checkpoint import LatentCheckpoint
+from training.latent.latent_exam import answers, encoder_from, macro_auc
+from training.latent.latent_heads import fit_head
+from training.light.forward_model import TwoArms
+from training.scores.figures import known, mean_of_known
 
 GALLERY: Final = 100
 """People among whom one is recognised, with one picture each."""

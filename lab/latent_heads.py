@@ -14,12 +14,12 @@ from host.decoder.weights import weights_of
 from lab.face_networks import FRAME_PX, read_landmarks
 from lab.segmentation_labels import Classes
 from lsi.errors import DataError
-from training.data import DataFile
-from training.forward_model import TwoArms
-from training.latent_checkpoint import LatentCheckpoint
-from training.latent_exam import answers, encoder_from
-from training.latent_heads import fit_head
-from training.segmentation_head import BATCH, train_segmentation
+from training.data_sets.data import DataFile
+from training.generator.segmentation_head import BATCH, train_segmentation
+from training.latent.latent_checkpoint import LatentCheckpoint
+from training.latent.latent_exam import answers, encoder_from
+from training.latent.latent_heads import fit_head
+from training.light.forward_model import TwoArms
 
 LANDMARK_PENALTY: Final = 0.03
 """Of the ridge for landmarks, in units of one row per training row."""

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from training.figures import known
-from training.intervals import bounds, person_weights, weighted_areas
+from training.scores.figures import known
+from training.scores.intervals import bounds, person_weights, weighted_areas
 
 Interval = tuple[float, float]
 

@@ -1,4 +1,4 @@
-"""Accuracy beside its trivial predictor. AUC: ``training.figures``; intervals: ``training.intervals``."""
+"""Accuracy beside its trivial predictor. AUC and intervals: ``training.scores``."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -18,8 +18,8 @@ from firmware.sim.light import LightSequence
 from lab.rig_faults import NAMES, RigFault, open_faulty_rig
 from lsi.bundle import Bundle
 from lsi.errors import ConfigError, DataError, ScanError
-from training.data import DataFile
-from training.measured_vectors import Bench, MeasuredVectors, load_vectors, save_vectors
+from training.data_sets.data import DataFile
+from training.data_sets.measured_vectors import Bench, MeasuredVectors, load_vectors, save_vectors
 
 SAVE_ROWS: Final = 200
 """An interruption that cannot be caught (a power cut) loses at most this many scans."""

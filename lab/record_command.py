@@ -15,8 +15,8 @@ from lab.record import Session, record
 from lab.rig_faults import NAMES, parse_faults
 from lsi.bundle import read_bundle
 from lsi.errors import ConfigError
-from training.data import open_data
-from training.measured_vectors import MeasuredVectors, is_open_to_others
+from training.data_sets.data import open_data
+from training.data_sets.measured_vectors import MeasuredVectors, is_open_to_others
 
 HELP: Final = "show labelled pictures to a sensor on the bench and write what it measures"
 WARNING: Final = (

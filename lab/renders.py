@@ -19,8 +19,8 @@ from lab.latent_heads import Bench
 from lab.picture_measures import landmark_rows
 from lab.segmentation_labels import read_render_classes
 from lsi.errors import DataError
-from training.data import open_data
-from training.segmentation_head import IGNORED, mean_f1, shrunk
+from training.data_sets.data import open_data
+from training.generator.segmentation_head import IGNORED, mean_f1, shrunk
 
 SHARED: Final[Mapping[str, str]] = MappingProxyType(
     {

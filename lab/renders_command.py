@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.heads_command import bench_of
-from training.command_parts import check_limits, require_torch
+from training.cli_commands.command_parts import check_limits, require_torch
 
 HELP: Final = "judge the heads of a bank on renders with exact labels"
 EXAMPLE: Final = (
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from host.decoder.heads_file import load_heads  # noqa: PLC0415 - same
     from lab.renders import judged_on_renders  # noqa: PLC0415 - same
-    from training.figures import finite  # noqa: PLC0415 - beside the others
+    from training.scores.figures import finite  # noqa: PLC0415 - beside the others
 
     torch.set_num_threads(arguments.threads)
     bench, heads = bench_of(arguments), load_heads(arguments.heads)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.report_scores import Label, Predictor
-from training.baseline_masks import FIXED, Floats, ratios
-from training.baselines import BaselineSettings, LearnedOptics, Optics, train_fixed, train_learned
-from training.data import DataFile
-from training.luminance import field_of_picture
-from training.ridge_picture import fit_ridge, ridge_pixels
+from training.attributes.baselines import BaselineSettings, LearnedOptics, Optics, train_fixed, train_learned
+from training.attributes.ridge_picture import fit_ridge, ridge_pixels
+from training.data_sets.data import DataFile
+from training.data_sets.luminance import field_of_picture
+from training.mask_banks.baseline_masks import FIXED, Floats, ratios
 
 FREEFORM_D: Final = 8
 NOISE_FREE: Final = "noise-free"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lsi.errors import ConfigError
 from lsi.whole_file import whole_file
-from training.figures import finite
+from training.scores.figures import finite
 
 if TYPE_CHECKING:
     from lab.report_material import Val
@@ -92,7 +92,7 @@ def figures(
     from lab.attribute_report import Material, build, main_model  # noqa: PLC0415 - same
     from lab.report_baselines import read_pictures  # noqa: PLC0415 - same
     from lab.report_curves import AXES  # noqa: PLC0415 - same
-    from training.data import open_data  # noqa: PLC0415 - same
+    from training.data_sets.data import open_data  # noqa: PLC0415 - same
 
     torch.set_num_threads(arguments.threads)
     main, names = main_model(models), models[0].checkpoint.attributes.names
@@ -126,8 +126,8 @@ def _baselines(
     from lab.attribute_report import main_model  # noqa: PLC0415 - `lsi --help` works without the extras
     from lab.report_baselines import Workshop, baselines, read_pictures  # noqa: PLC0415 - same
     from lab.report_material import check_labelled, commoner_yes  # noqa: PLC0415 - same
-    from training.baselines import BaselineSettings  # noqa: PLC0415 - same
-    from training.data import open_data  # noqa: PLC0415 - same
+    from training.attributes.baselines import BaselineSettings  # noqa: PLC0415 - same
+    from training.data_sets.data import open_data  # noqa: PLC0415 - same
 
     if arguments.data is None:
         return [], commoner_yes(val.tune.attributes), "val tune"

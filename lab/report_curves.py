@@ -12,8 +12,8 @@ from firmware.boards.board import SIMULATED_BOARD, find_board
 from lab.report_markup import strength
 from lab.report_models import STILL, Model
 from lab.report_scores import Decision, Split, decisions, resampled
-from training.detectors import AD7383_4, IdealDetector
-from training.forward_model import Detector
+from training.light.detectors import AD7383_4, IdealDetector
+from training.light.forward_model import Detector
 
 AFFORDABLE: Final = 0.01
 """Accuracy that may be lost inside the envelope: one point."""

@@ -15,10 +15,10 @@ from lab.report_curves import Bench
 from lab.report_models import Model, read_teacher
 from lab.report_scores import CHANCE, Label, Predictor, Split
 from lsi.errors import DataError
-from training.data import DataFile, tune_rows
-from training.figures import presence_figures
-from training.groups import Grouping, grouping_of
-from training.presence_scenes import KINDS, present_faces, scenes_of
+from training.data_sets.data import DataFile, tune_rows
+from training.data_sets.presence_scenes import KINDS, present_faces, scenes_of
+from training.scores.figures import presence_figures
+from training.scores.groups import Grouping, grouping_of
 
 TEACHER: Final = "full-picture CNN (teacher)"
 _FIGURE_KEYS: Final = {"name", "value", "unit", "goal", "holds", "beside"}

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from lsi.errors import ConfigError, DataError
 from lsi.sensor import SensorModel
-from training.checkpoint import Checkpoint, load_checkpoint
-from training.detectors import IdealDetector
-from training.disturbance import Disturbance, disturbed
-from training.forward_model import Detector, TwoArms
-from training.luminance import FIELD_PX
-from training.soft_labels import load_soft_labels
+from training.attributes.checkpoint import Checkpoint, load_checkpoint
+from training.attributes.soft_labels import load_soft_labels
+from training.data_sets.luminance import FIELD_PX
+from training.light.detectors import IdealDetector
+from training.light.disturbance import Disturbance, disturbed
+from training.light.forward_model import Detector, TwoArms
 
 NOISE_SEED: Final = 20_100
 """Every point of a curve sees the same noise, so that their differences are those of the axis."""

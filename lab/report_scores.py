@@ -12,10 +12,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration import fit
-from training.figures import known, mean_of_known
-from training.intervals import bounds, person_weights, weighted_accuracies, weighted_areas
-from training.thresholds import balanced_threshold
+from training.read_outs.calibration import fit
+from training.read_outs.thresholds import balanced_threshold
+from training.scores.figures import known, mean_of_known
+from training.scores.intervals import bounds, person_weights, weighted_accuracies, weighted_areas
 
 Floats = NDArray[np.float64]
 Answers = NDArray[np.int8]

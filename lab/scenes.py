@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from lsi.errors import DataError, SceneError
-from training.data import open_data
-from training.luminance import FIELD_PX, field_of_picture
+from training.data_sets.data import open_data
+from training.data_sets.luminance import FIELD_PX, field_of_picture
 
 FRAME_PX: Final = 128
 PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})

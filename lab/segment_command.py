@@ -8,8 +8,8 @@ import numpy as np
 
 from lab.evaluate_command import tell
 from lab.segmentation_labels import label_rows, save_classes
-from training.command_parts import check_limits
-from training.data import open_data
+from training.cli_commands.command_parts import check_limits
+from training.data_sets.data import open_data
 
 HELP: Final = "label pixels of some pictures with a face parsing network (ONNX)"
 EXAMPLE: Final = (

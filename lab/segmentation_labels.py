@@ -17,8 +17,8 @@ from lab.face_networks import onnx_session
 from lsi.errors import DataError
 from lsi.npz_file import DAMAGED_NPZ, npz_arrays
 from lsi.whole_file import whole_file
-from training.data import DataFile
-from training.segmentation_head import IGNORED, shrunk
+from training.data_sets.data import DataFile
+from training.generator.segmentation_head import IGNORED, shrunk
 
 NAMES: Final = (
     "background", "skin", "nose", "eyeglasses", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from lab.digits import write_digits
 
 if TYPE_CHECKING:
-    from training.forward_model import Detector
-    from training.generator import GeneratorLesson
-    from training.latent_settings import LatentSettings
-    from training.latent_training import LatentCourse, LatentLesson
+    from training.generator.generator import GeneratorLesson
+    from training.latent.latent_settings import LatentSettings
+    from training.latent.latent_training import LatentCourse, LatentLesson
+    from training.light.forward_model import Detector
 
 TRAIN_ROWS = 320
 VAL_ROWS = 160
@@ -25,9 +25,9 @@ class DigitsDomain:
 
     @cached_property
     def lesson(self) -> "GeneratorLesson":
-        from training.data import open_data  # noqa: PLC0415 - some runs have no PyTorch
-        from training.generator import GeneratorLesson  # noqa: PLC0415 - same
-        from training.whole_picture import pictures_of  # noqa: PLC0415 - same
+        from training.data_sets.data import open_data  # noqa: PLC0415 - some runs have no PyTorch
+        from training.data_sets.whole_picture import pictures_of  # noqa: PLC0415 - same
+        from training.generator.generator import GeneratorLesson  # noqa: PLC0415 - same
 
         data = open_data(self.files["train"])
         return GeneratorLesson(pictures_of(data, 8), data.attributes)
@@ -38,8 +38,8 @@ class DigitsDomain:
         from host.decoder.generator_file import save_generator  # noqa: PLC0415 - some runs have no PyTorch
         from host.decoder.synthesis import SynthesisShape  # noqa: PLC0415 - same
         from training.course import run_course  # noqa: PLC0415 - same
-        from training.generator import GeneratorCourse  # noqa: PLC0415 - same
-        from training.generator_settings import GeneratorSettings  # noqa: PLC0415 - same
+        from training.generator.generator import GeneratorCourse  # noqa: PLC0415 - same
+        from training.generator.generator_settings import GeneratorSettings  # noqa: PLC0415 - same
 
         shape = SynthesisShape(8, 16, (16, 16))
         settings = GeneratorSettings("digits", shape, batch=32, mirrored=False)
@@ -54,9 +54,9 @@ class DigitsDomain:
         import numpy as np  # noqa: PLC0415 - beside the others
 
         from host.decoder.generator_file import load_generator  # noqa: PLC0415 - some runs have no PyTorch
-        from training.data import open_data  # noqa: PLC0415 - same
-        from training.generator import encoder_of, latents_of  # noqa: PLC0415 - same
-        from training.latent_training import LatentLesson  # noqa: PLC0415 - same
+        from training.data_sets.data import open_data  # noqa: PLC0415 - same
+        from training.generator.generator import encoder_of, latents_of  # noqa: PLC0415 - same
+        from training.latent.latent_training import LatentLesson  # noqa: PLC0415 - same
 
         data, generator = open_data(self.files["train"]), load_generator(self.generator)
         faces, pictures = data.faces(data.attribute_names), self.lesson.pictures
@@ -68,8 +68,8 @@ class DigitsDomain:
 
     @cached_property
     def detector(self) -> "Detector":
-        from training.detectors import AD7383_4  # noqa: PLC0415 - some runs have no PyTorch
-        from training.forward_model import Detector  # noqa: PLC0415 - same
+        from training.light.detectors import AD7383_4  # noqa: PLC0415 - some runs have no PyTorch
+        from training.light.forward_model import Detector  # noqa: PLC0415 - same
 
         return Detector(AD7383_4.sensor, AD7383_4.samples, averaged=True)
 
@@ -80,8 +80,8 @@ class DigitsDomain:
 
         from host.decoder.decoder import OwnDecoder  # noqa: PLC0415 - same
         from host.decoder.generator_file import load_generator  # noqa: PLC0415 - same
-        from training.latent_losses import LatentLosses  # noqa: PLC0415 - same
-        from training.latent_training import LatentCourse  # noqa: PLC0415 - same
+        from training.latent.latent_losses import LatentLosses  # noqa: PLC0415 - same
+        from training.latent.latent_training import LatentCourse  # noqa: PLC0415 - same
 
         generator, lesson = load_generator(self.generator), self.latent_lesson
         scale = torch.tensor(lesson.offsets[0].astype(np.float32).std(axis=0))
@@ -100,9 +100,9 @@ class DigitsDomain:
     def banks(self) -> list[Path]:
         """The checkpoints of :attr:`trained`, d = 4 and d = 8."""
         from host.decoder.generator_file import load_generator  # noqa: PLC0415 - some runs have no PyTorch
-        from training.data import open_data  # noqa: PLC0415 - same
-        from training.latent_checkpoint import save_latent_checkpoint  # noqa: PLC0415 - same
-        from training.latent_exam import LatentExam  # noqa: PLC0415 - same
+        from training.data_sets.data import open_data  # noqa: PLC0415 - same
+        from training.latent.latent_checkpoint import save_latent_checkpoint  # noqa: PLC0415 - same
+        from training.latent.latent_exam import LatentExam  # noqa: PLC0415 - same
 
         val, others = open_data(self.files["val"]), open_data(self.files["nonfaces-val"])
         exam = LatentExam(val.faces(val.attribute_names), others.faces(), self.detector)
@@ -115,7 +115,7 @@ class DigitsDomain:
 
 
 def latent_settings() -> "LatentSettings":
-    from training.latent_settings import LatentSettings  # noqa: PLC0415 - some runs have no PyTorch
+    from training.latent.latent_settings import LatentSettings  # noqa: PLC0415 - some runs have no PyTorch
 
     losses = (("latent", 1.0), ("attributes", 0.5), ("presence", 0.3), ("pixel", 0.3))
     return LatentSettings(

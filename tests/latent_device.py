@@ -14,7 +14,7 @@ from lab.signed_copy import SignedCopy, signed_copy
 from lsi.host_keys import HostSecretKey, write_host_key
 from lsi.key_files import write_key_pair
 from lsi.minisign import SecretKey
-from training.latent_checkpoint import LatentCheckpoint
+from training.latent.latent_checkpoint import LatentCheckpoint
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class GeneratorFile:
     """What a generator's file holds.
 
     ``synthesis`` and ``encoder`` are weights by their names in the networks; the encoder (pictures to
-    latents, the teacher of the measurement encoder) is ``training.picture_encoder``, with
+    latents, the teacher of the measurement encoder) is ``training.generator.picture_encoder``, with
     ``encoder_widths``. ``record`` is JSON: command, data, figures, memorisation check.
     """
 

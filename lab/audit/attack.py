@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from lab.audit.attackers import ATTACKERS, Learner, Lesson, Matcher
 from lab.audit.identification import Identification, Reach, chosen, identify, reach
 from lab.audit.people import People
-from training.data import tune_rows
-from training.figures import finite
+from training.data_sets.data import tune_rows
+from training.scores.figures import finite
 
 LEARNERS_OF_4: Final = 3
 """Without a file of their own, attackers learn from so many of four people of *tune*."""

@@ -18,7 +18,7 @@ from lab.audit.examine import with_view
 from lab.audit.people import People
 from lab.audit.views import LITE, Discloser, measured
 from lsi.attributes import AttributeLogits
-from training.figures import finite
+from training.scores.figures import finite
 
 REPEATS: Final = (1, 4, 16)
 MOST_LEARNED: Final = 2000

@@ -14,7 +14,7 @@ from lab.audit.reconstruction import Pictures, shown
 from lab.audit.views import Progress, Subject, through_the_chain, through_the_model
 from lsi.bundle import Bundle
 from lsi.errors import DataError
-from training.data import DataFile, FaceData, open_data
+from training.data_sets.data import DataFile, FaceData, open_data
 
 Tell = Callable[[str], Progress]
 """A line of progress for each piece of work."""

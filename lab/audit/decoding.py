@@ -7,7 +7,7 @@ from lab.audit.attackers import Values
 from lab.audit.reconstruction import Guess, Pictures, shown
 from lsi.bundle import Bundle
 from lsi.errors import DataError
-from training.luminance import field_of_picture
+from training.data_sets.luminance import field_of_picture
 
 
 def decoded_by(decoder: Decoder, bundle: Bundle) -> Guess:

@@ -14,7 +14,7 @@ from lsi.errors import ConfigError, DataError
 from lsi.minisign import SecretKey
 from lsi.schema import check
 from lsi.whole_file import whole_file
-from training.figures import finite
+from training.scores.figures import finite
 
 FORMAT: Final = "lsi.audit/1"
 JSON: Final = "audit.json"

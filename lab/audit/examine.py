@@ -35,7 +35,7 @@ from lab.audit.views import (
 )
 from lab.audit.withheld import recovered
 from lsi.errors import DataError
-from training.figures import finite
+from training.scores.figures import finite
 
 TRUE_LABELS: Final = "true labels"
 FROM_LABELS: Final = ("nearest", "likelihood", "logistic")

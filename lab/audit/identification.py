@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lab.audit.attackers import Matcher, Values
 from lab.audit.people import occasions
-from training.intervals import bounds, person_weights
+from training.scores.intervals import bounds, person_weights
 
 DRAWS: Final = 10
 VERIFIED_DRAWS: Final = 3

@@ -13,10 +13,10 @@ from lab.audit.attack import Parts, attack
 from lab.audit.attackers import ATTACKERS, Learner
 from lab.audit.people import People
 from lab.bench_rig import with_power
-from training.data import FaceData
-from training.forward_model import Detector, arm_light, scan_light
-from training.mask_start import start_from_lda
-from training.masks import heaviside
+from training.data_sets.data import FaceData
+from training.light.forward_model import Detector, arm_light, scan_light
+from training.mask_banks.mask_start import start_from_lda
+from training.mask_banks.masks import heaviside
 
 NUMBERS: Final = "measurement"
 STRONG: Final[Mapping[str, Learner]] = {name: ATTACKERS[name] for name in ("likelihood", "mlp")}

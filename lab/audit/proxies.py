@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsi.errors import ConfigError, DataError
-from training.data import DataFile
-from training.intervals import bounds, person_weights
+from training.data_sets.data import DataFile
+from training.scores.intervals import bounds, person_weights
 
 SHOWN: Final = 15
 _KINDS: Final = (1, -1)

@@ -14,7 +14,7 @@ from PIL import Image
 from lab.audit.reconstruction import Pictures
 from lsi.errors import ConfigError, DataError
 from lsi.npz_file import DAMAGED_NPZ
-from training.data import DataFile
+from training.data_sets.data import DataFile
 
 Values = NDArray[np.float64]
 Points = NDArray[np.float64]

@@ -18,8 +18,8 @@ from lsi.attributes import AttributeLogits
 from lsi.bundle import Bundle
 from lsi.disclosure import DisclosurePolicy, PayloadMode, permitted
 from lsi.errors import DataError
-from training.data import DataFile, FaceData
-from training.forward_model import Detector, measure
+from training.data_sets.data import DataFile, FaceData
+from training.light.forward_model import Detector, measure
 
 Values = NDArray[np.float64]
 Progress = Callable[[int, int], None]

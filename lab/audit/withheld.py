@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from lab.audit.attack import Parts
 from lab.audit.attackers import Nearest, Values, are_few
-from training.figures import auc, known
-from training.intervals import bounds, person_weights, weighted_areas
+from training.scores.figures import auc, known
+from training.scores.intervals import bounds, person_weights, weighted_areas
 
 RIDGE: Final = 1e-3
 CHANCE: Final = 0.5

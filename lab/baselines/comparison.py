@@ -16,8 +16,8 @@ from lab.baselines.lessons import Budget
 from lab.baselines.methods import ADAPTATIONS, METHODS
 from lab.baselines.picture_reader import Told, read_pictures
 from lab.latent_evaluation import UNITS, LatentSet, LatentTable, Tell
-from training.latent_checkpoint import LatentCheckpoint
-from training.latent_exam import answers, encoder_from, macro_auc
+from training.latent.latent_checkpoint import LatentCheckpoint
+from training.latent.latent_exam import answers, encoder_from, macro_auc
 
 LEARNED: Final = "learned masks"
 PICTURE: Final = "grey picture"

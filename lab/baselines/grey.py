@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.audit.reconstruction import shown
-from training.luminance import area_resize, luminance_of_rgb
+from training.data_sets.luminance import area_resize, luminance_of_rgb
 
 WHITE: Final = 255
 _LINEAR_PART: Final = 0.0031308

@@ -11,7 +11,7 @@ from torch import nn
 
 from lab.baselines.grey import light_of_screen, screen
 from lsi.errors import ConfigError, TrainingError
-from training.latent_exam import NOISE_SEED
+from training.latent.latent_exam import NOISE_SEED
 
 MASK_RATE: Final = 3e-3
 """That of our own banks."""

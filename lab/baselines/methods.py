@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lab.baselines.lessons import Budget, Tell, teach
 from lab.baselines.networks import FourierNet, UnrolledNet
 from lsi.errors import ConfigError
-from training.forward_model import TwoArms
+from training.light.forward_model import TwoArms
 
 Floats = NDArray[np.float32]
 Reconstruct = Callable[[Floats], Floats]

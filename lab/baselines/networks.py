@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from lab.baselines.grey import screen
 from lab.baselines.optics import fourier_masks, operator, told
 from lab.baselines.unet import UNet
-from training.forward_model import TwoArms, measure
-from training.masks import MaskLayer
+from training.light.forward_model import TwoArms, measure
+from training.mask_banks.masks import MaskLayer
 
 WIDTHS: Final = (16, 32, 64, 64)
 """Of the Fourier method's U-Net, from half the picture's size down to a sixteenth of it."""

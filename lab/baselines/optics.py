@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from training.forward_model import TwoArms, measure
-from training.latent_exam import NOISE_SEED, ROWS_AT_ONCE
+from training.latent.latent_exam import NOISE_SEED, ROWS_AT_ONCE
+from training.light.forward_model import TwoArms, measure
 
 Floats = NDArray[np.float32]
 PHASES_RAD: Final = (0.0, np.pi / 2)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.picture_measures import landmark_rows
-from training.latent_exam import macro_auc
-from training.latent_heads import fit_head
-from training.luminance import area_resize
+from training.data_sets.luminance import area_resize
+from training.latent.latent_exam import macro_auc
+from training.latent.latent_heads import fit_head
 
 READ_PX: Final = 32
 PENALTIES: Final = (0.01, 0.1, 1.0, 10.0)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.baselines.optics import measured, operator, told
-from training.baseline_masks import hadamard_masks, normalised
-from training.forward_model import TwoArms
+from training.light.forward_model import TwoArms
+from training.mask_banks.baseline_masks import hadamard_masks, normalised
 
 WEIGHTS: Final = (0.01, 0.03, 0.1, 0.3)
 """Of the prior, in units of a scene's mean light."""

@@ -7,9 +7,9 @@ from host.decoder.weights import weights_of
 from lsi.attributes import AttributeSchema
 from lsi.latent import LatentForm
 from lsi.patterns import PatternSet
-from training.latent_checkpoint import LatentCheckpoint
-from training.latent_encoder import LatentEncoder
-from training.latent_shape import LatentEncoderShape
+from training.latent.latent_checkpoint import LatentCheckpoint
+from training.latent.latent_encoder import LatentEncoder
+from training.latent.latent_shape import LatentEncoderShape
 
 SHAPE = LatentEncoderShape(d=9, layers=4, width=6, outputs=3, trunk=24, token=8)
 SPACE = LatentForm("small", 4, 6, "ab" * 32)

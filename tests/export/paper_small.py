@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from export.paper_plain import plain_program
 from export.paper_program import Array, Program, results
-from training.paper_weights import expected_encoder_shapes
-from training.read_out import Dense
+from training.paper.paper_weights import expected_encoder_shapes
+from training.read_outs.read_out import Dense
 
 D = 6
 WIDTH = 16

@@ -16,8 +16,8 @@ from lsi.bundle import open_bundle, read_bundle
 from lsi.errors import BundleError, ConfigError, DataError
 from tests.training.conftest import Files, files  # noqa: F401 - the fixture of generated data
 from tests.training.tiny import measurements_for, tiny_checkpoint
-from training import attributes_command
-from training.checkpoint import save_checkpoint
+from training.attributes.checkpoint import save_checkpoint
+from training.cli_commands import attributes_command
 
 
 def _run(*words: str) -> int:

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from export import export_command
 from lsi.errors import ConfigError, DataError
 from tests.training.paper_tiny import patterned_weights
-from training.paper_weights import save_paper_weights
+from training.paper.paper_weights import save_paper_weights
 
 
 def _run(*words: str) -> int:

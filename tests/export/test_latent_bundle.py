@@ -23,7 +23,7 @@ from lsi.errors import BundleError, GoldenVectorError, ShapeMismatchError
 from lsi.latent import LatentForm
 from lsi.measurement import Measurement
 from tests.export.latent_small import SHAPE, SPACE, small_encoder, small_latent_checkpoint
-from training.latent_checkpoint import save_latent_checkpoint
+from training.latent.latent_checkpoint import save_latent_checkpoint
 
 IDENTITY = Identity("latent-9", "0.1.0", "2026-11-23")
 

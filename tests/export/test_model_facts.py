@@ -9,7 +9,7 @@ from export.parity import parity
 from export.parity_report import ParityReport, latency_us
 from export.tflite_writer import Interval, float_model, int8_model
 from tests.training.tiny import measurements_for, random_read_out
-from training.read_out import ReadOutWeights
+from training.read_outs.read_out import ReadOutWeights
 
 WEIGHTS = random_read_out()
 

@@ -13,8 +13,8 @@ from export.paper_tflite import Recipe
 from lsi.errors import ConfigError
 from tests.export.test_paper_tflite import run
 from tests.training.paper_golden import check_answers, golden_measurements, golden_weights
-from training.paper_forward import paper_logits, paper_offset
-from training.paper_weights import HEAD_ATTRIBUTES, PaperWeights
+from training.paper.paper_forward import paper_logits, paper_offset
+from training.paper.paper_weights import HEAD_ATTRIBUTES, PaperWeights
 
 D = 32
 INPUTS = golden_measurements(D)

@@ -10,7 +10,7 @@ from export.parity import labelled_parity, parity, read_labelled, run_model
 from export.tflite_writer import float_model
 from lsi.errors import DataError
 from tests.training.tiny import measurements_for, random_read_out
-from training.read_out import Dense
+from training.read_outs.read_out import Dense
 
 
 def test_a_faithful_file_has_no_error() -> None:

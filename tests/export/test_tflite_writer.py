@@ -21,7 +21,7 @@ from export.tflite_writer import (
     weight_affine,
 )
 from tests.training.tiny import measurements_for, random_read_out
-from training.read_out import Dense, ReadOutWeights
+from training.read_outs.read_out import Dense, ReadOutWeights
 
 FINITE = st.floats(-100, 100, width=32)
 

@@ -14,7 +14,7 @@ from lsi.archive import unpack
 from lsi.bundle import Bundle, parse_bundle
 from lsi.errors import BundleError, ConfigError
 from tests.training.tiny import NAMES, tiny_checkpoint
-from training.read_out import Dense
+from training.read_outs.read_out import Dense
 
 IDENTITY = Identity("attr-lite-6", "1.2.3", "2026-01-31")
 

@@ -13,9 +13,9 @@ from lab.report_models import Model
 from lab.report_scores import Split
 from tests.training.scenes import drawn_face
 from tests.training.tiny import NAMES, tiny_checkpoint
-from training.forward_model import Detector
-from training.luminance import field_of_picture
-from training.soft_labels import SoftLabels, save_soft_labels
+from training.attributes.soft_labels import SoftLabels, save_soft_labels
+from training.data_sets.luminance import field_of_picture
+from training.light.forward_model import Detector
 
 
 def record(seed: int = 0) -> dict[str, Any]:

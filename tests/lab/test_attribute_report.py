@@ -12,8 +12,8 @@ from lab.attribute_report import PAPER_ACCURACY, Material, build, main_model
 from lab.report_curves import Axis
 from lab.report_models import Model
 from tests.lab.report_scene import bench, model
-from training.calibration import probabilities
-from training.groups import Grouping
+from training.read_outs.calibration import probabilities
+from training.scores.groups import Grouping
 
 AXIS = Axis("gain", "Gain", "%", (0, 0.3), 100)
 

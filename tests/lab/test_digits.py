@@ -7,7 +7,7 @@ import pytest
 
 from host.cli import main
 from lab.digits import digit_picture, write_digits
-from training.data import check_two_classes, open_data
+from training.data_sets.data import check_two_classes, open_data
 
 
 def test_the_files_are_read_like_any_other_and_parts_share_no_row(tmp_path: Path) -> None:

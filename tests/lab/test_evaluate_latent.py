@@ -18,9 +18,9 @@ from lab.segmentation_labels import Classes, save_classes
 from tests.digits_domain import DigitsDomain
 from tests.lab.test_face_networks import small_network
 from tests.training.conftest import BOARD
-from training.command_parts import digests
-from training.data import open_data
-from training.latent_checkpoint import load_latent_checkpoint, save_latent_checkpoint
+from training.cli_commands.command_parts import digests
+from training.data_sets.data import open_data
+from training.latent.latent_checkpoint import load_latent_checkpoint, save_latent_checkpoint
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from lsi.attributes import ATTR_LITE
 from lsi.bundle import parse_bundle, read_bundle
 from lsi.manifest import canonical_json
 from tests.bundles import NAMES, small_bundle
-from training.data import DataFile
+from training.data_sets.data import DataFile
 
 
 def data_file(path: Path, rows: int, *, labelled: bool, seed: int = 0) -> Path:

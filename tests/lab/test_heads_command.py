@@ -15,10 +15,10 @@ from lab.renders import under_shared_names
 from lab.segmentation_labels import Classes, save_classes
 from tests.digits_domain import DigitsDomain
 from tests.training.conftest import BOARD
-from training.data import open_data
-from training.latent_checkpoint import load_latent_checkpoint
-from training.latent_exam import answers, encoder_from
-from training.segmentation_head import IGNORED, mean_f1, modal_map
+from training.data_sets.data import open_data
+from training.generator.segmentation_head import IGNORED, mean_f1, modal_map
+from training.latent.latent_checkpoint import load_latent_checkpoint
+from training.latent.latent_exam import answers, encoder_from
 
 
 def _with_landmarks(source: Path, path: Path) -> Path:

@@ -18,8 +18,8 @@ from lab.rig_faults import RigFault
 from lsi.bundle import read_bundle
 from lsi.errors import ConfigError, DataError
 from tests.training.scenes import write_faces, write_textures
-from training.data import open_data
-from training.measured_vectors import load_vectors
+from training.data_sets.data import open_data
+from training.data_sets.measured_vectors import load_vectors
 
 ROWS = 8
 BUNDLE = read_bundle(shipped_bundle())

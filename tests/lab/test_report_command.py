@@ -16,7 +16,7 @@ from lab import report_command
 from lsi.errors import ConfigError, DataError
 from tests.training.scenes import write_faces, write_textures
 from tests.training.tiny import tiny_checkpoint
-from training.checkpoint import save_checkpoint
+from training.attributes.checkpoint import save_checkpoint
 
 VOID = {"meta", "img", "br", "path", "use"}
 
@@ -155,7 +155,7 @@ def test_the_table_has_checkpoints_of_two_seeds_every_baseline_and_the_teacher(m
 
 
 def test_the_figures_are_those_of_the_report_half_counted_by_hand(made: Made) -> None:
-    from training.data import open_data, tune_rows  # noqa: PLC0415 - beside its use
+    from training.data_sets.data import open_data, tune_rows  # noqa: PLC0415 - beside its use
 
     val = open_data(made.folder / "val.npz")
     report = ~tune_rows(val.identity)

@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="the report needs PyTorch (lsi-host[train])"
 from lab.report_curves import AXES, Axis, Bench, curves, envelope, envelope_sentences
 from lab.report_models import Model
 from tests.lab.report_scene import bench, model
-from training.disturbance import Disturbance
+from training.light.disturbance import Disturbance
 
 
 def curve(points: list[tuple[float, float]], *, log: bool = False) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from lab.report_material import (
 from lsi.errors import DataError
 from tests.lab.report_scene import bench, model, save_teacher
 from tests.training.scenes import write_faces, write_textures
-from training.data import open_data, tune_rows
+from training.data_sets.data import open_data, tune_rows
 
 NAMES = ("Wearing_Hat", "Smiling")
 

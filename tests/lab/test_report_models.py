@@ -14,7 +14,7 @@ from lsi.attributes import AttributeSchema
 from lsi.errors import ConfigError, DataError
 from tests.lab.report_scene import bench, model, record, save_teacher
 from tests.training.tiny import tiny_checkpoint
-from training.checkpoint import Checkpoint, save_checkpoint
+from training.attributes.checkpoint import Checkpoint, save_checkpoint
 
 
 def renamed(checkpoint: Checkpoint, names: tuple[str, ...]) -> Checkpoint:

@@ -12,7 +12,7 @@ from host.cli import main
 from lab.segmentation_labels import NAMES, Classes, read_classes, save_classes
 from lsi.errors import DataError
 from tests.digits_domain import DigitsDomain
-from training.segmentation_head import IGNORED
+from training.generator.segmentation_head import IGNORED
 
 
 def _network(path: Path, classes: int = 19) -> Path:

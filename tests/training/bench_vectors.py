@@ -6,9 +6,9 @@ import numpy as np
 
 from lsi.sensor import SensorModel
 from tests.training.tiny import NAMES, measurements_for, tiny_checkpoint
-from training.checkpoint import Checkpoint
-from training.measured_vectors import Bench, MeasuredVectors
-from training.read_out import Dense
+from training.attributes.checkpoint import Checkpoint
+from training.data_sets.measured_vectors import Bench, MeasuredVectors
+from training.read_outs.read_out import Dense
 
 SENSOR = SensorModel(12, 3.3, 0.3, 1e7, 8.0, 8000.0, 298.0, 0.35e-3, 0.1, 1.0, 100.0)
 

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lsi.patterns import PatternSet
-from training.paper_weights import FIELD_PX, STYLES, WIDTH, PaperWeights, expected_encoder_shapes
+from training.paper.paper_weights import FIELD_PX, STYLES, WIDTH, PaperWeights, expected_encoder_shapes
 
 GOLDEN_D = (32, 128)
 POSITIONS = (np.arange(64) * 1439) % (STYLES * WIDTH)

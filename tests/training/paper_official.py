@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from training.paper_weights import expected_encoder_shapes
+from training.paper.paper_weights import expected_encoder_shapes
 
 
 def official_document(d: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsi.patterns import PatternSet
-from training.paper_weights import FIELD_PX, PaperWeights, expected_encoder_shapes
+from training.paper.paper_weights import FIELD_PX, PaperWeights, expected_encoder_shapes
 
 D = 4
 

@@ -13,11 +13,11 @@ pytest.importorskip("torch", reason="training needs PyTorch (lsi-host[train])")
 from benchmarks import attribute_curves
 from benchmarks.attribute_curves import NO_NOISE, jobs, noise_free_logits, part_of, rows_of, scores
 from tests.training.conftest import Files
-from training.attributes_command import ATTRIBUTES
-from training.data import FaceData, open_data
-from training.read_out import Dense, ReadOutWeights
-from training.soft_labels import SoftLabels, digest_of_faces, save_soft_labels
-from training.train import Lesson, Trained
+from training.attributes.soft_labels import SoftLabels, digest_of_faces, save_soft_labels
+from training.attributes.train import Lesson, Trained
+from training.cli_commands.attributes_command import ATTRIBUTES
+from training.data_sets.data import FaceData, open_data
+from training.read_outs.read_out import Dense, ReadOutWeights
 
 PASSES = 2
 EYE = Dense(np.eye(5, dtype=np.float32), np.zeros(5, np.float32))

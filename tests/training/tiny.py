@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from lsi.attributes import AttributeSchema
 from lsi.patterns import PatternSet
-from training.checkpoint import Checkpoint
-from training.read_out import Dense, ReadOutWeights
+from training.attributes.checkpoint import Checkpoint
+from training.read_outs.read_out import Dense, ReadOutWeights
 
 D = 6
 NAMES = ("Smiling", "Wearing_Hat")

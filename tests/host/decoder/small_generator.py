@@ -7,7 +7,7 @@ from host.decoder.generator_file import GeneratorFile
 from host.decoder.synthesis import Synthesis, SynthesisShape
 from host.decoder.weights import weights_of
 from lsi.latent import LatentSpace
-from training.picture_encoder import PictureEncoder
+from training.generator.picture_encoder import PictureEncoder
 
 SHAPE = SynthesisShape(size_px=8, latent_width=6, widths=(8, 8))
 

@@ -19,7 +19,7 @@ from lab.audit.identification import (
     reach,
     verify,
 )
-from training.figures import auc
+from training.scores.figures import auc
 
 PEOPLE = 40
 IDENTITY = np.repeat(np.arange(PEOPLE), 3)

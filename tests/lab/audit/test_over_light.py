@@ -7,7 +7,7 @@ from lab.audit import over_light
 from lab.audit.attackers import ATTACKERS
 from lab.audit.over_light import Faces, directions, rows_over_light
 from tests.lab.audit.crowd import NAMES
-from training.data import FaceData
+from training.data_sets.data import FaceData
 
 BOARD = find_board(SIMULATED_BOARD)
 

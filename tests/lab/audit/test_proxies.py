@@ -7,7 +7,7 @@ import pytest
 
 from lab.audit.proxies import as_lines, measured_proxies
 from lsi.errors import ConfigError, DataError
-from training.data import DataFile
+from training.data_sets.data import DataFile
 
 ROWS = 4000
 

@@ -16,7 +16,7 @@ from lab.audit.recognition import (
 from lsi.errors import ConfigError, DataError
 from tests.lab.audit.crowd import faces_file
 from tests.lab.audit.tiny_onnx import tiny_network
-from training.data import open_data
+from training.data_sets.data import open_data
 
 
 @pytest.fixture(scope="module")

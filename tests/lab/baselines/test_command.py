@@ -13,7 +13,7 @@ pytest.importorskip("pywt", reason="the baselines need PyWavelets (lsi-host[benc
 from host.cli import main
 from tests.digits_domain import DigitsDomain
 from tests.training.conftest import BOARD
-from training.latent_checkpoint import load_latent_checkpoint, save_latent_checkpoint
+from training.latent.latent_checkpoint import load_latent_checkpoint, save_latent_checkpoint
 
 
 def _words(digits: DigitsDomain, output: Path, *more: str) -> list[str]:

@@ -12,8 +12,8 @@ from lab.baselines.networks import FourierNet, UnrolledNet, least_norm, nearer
 from lab.baselines.optics import operator
 from lab.baselines.unet import UNet
 from lsi.errors import ConfigError, TrainingError
-from training.baseline_masks import hadamard_masks
-from training.detectors import AD7383_4
+from training.light.detectors import AD7383_4
+from training.mask_banks.baseline_masks import hadamard_masks
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from lab.baselines.optics import fourier_masks, measured, operator, told
-from training.baseline_masks import hadamard_masks, normalised, ratios, signed_of
-from training.detectors import AD7383_4, IdealDetector
+from training.light.detectors import AD7383_4, IdealDetector
+from training.mask_banks.baseline_masks import hadamard_masks, normalised, ratios, signed_of
 
 
 def _fields(rows: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -10,8 +10,8 @@ pytest.importorskip("pywt", reason="the baselines need PyWavelets (lsi-host[benc
 from lab.baselines import sparse
 from lab.baselines.optics import operator
 from lab.baselines.sparse import Solve, fewest_wavelets, learn_sparse, least_variation
-from training.baseline_masks import hadamard_masks, normalised
-from training.detectors import AD7383_4
+from training.light.detectors import AD7383_4
+from training.mask_banks.baseline_masks import hadamard_masks, normalised
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
