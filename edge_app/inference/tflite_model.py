@@ -11,6 +11,9 @@ from lsi.bundle import Bundle
 from lsi.errors import BundleError, ShapeMismatchError
 
 _INT8: Final = np.iinfo(np.int8)
+OUTPUT_CHANNELS: Final = 0
+"""The dimension of weights along which FULLY_CONNECTED and CONV_2D have a scale each; along another one the
+answer would be wrong without a word (TFLite's 8-bit quantization specification)."""
 _KNOWN_DTYPES: Final = frozenset({"float32", "int8", "int32"})
 """int8 weights and activations, int32 biases and shapes; anything else was not made by us."""
 _EXPORT_AGAIN: Final = "export the bundle again."
@@ -92,13 +95,10 @@ def _check_quantization(tensor: Details) -> None:
         (zero_points >= _INT8.min) & (zero_points <= _INT8.max)
     ):
         reason = "a zero point outside int8"
-    elif len(scales) > 1 and len(scales) != _extent(tensor, quantization["quantized_dimension"]):
+    elif len(scales) > 1 and quantization["quantized_dimension"] != OUTPUT_CHANNELS:
+        reason = f"scales along dimension {quantization['quantized_dimension']}"
+    elif len(scales) > 1 and len(scales) != tensor["shape"][OUTPUT_CHANNELS]:
         reason = f"{len(scales)} scales for shape {tuple(map(int, tensor['shape']))}"
     else:
         return
     raise ShapeMismatchError(f"Tensor {tensor['name']!r} of the model has {reason}.", hint=_EXPORT_AGAIN)
-
-
-def _extent(tensor: Details, dimension: int) -> int:
-    shape = tensor["shape"]
-    return int(shape[dimension]) if 0 <= dimension < len(shape) else 0

@@ -86,10 +86,12 @@ def test_without_an_intake_a_message_is_acknowledged_on_arrival(mosquitto: Loopb
         assert (reader.state(), writer.state()) == (LinkState.ONLINE, LinkState.ONLINE)
         publish_all(link, "in/own", 3)
         assert [reader.message().payload for _ in range(3)] == [b"0", b"1", b"2"]
+        outcomes: queue.SimpleQueue[object] = queue.SimpleQueue()
+        assert reading.send(Message("in/behind", b""), outcomes.put)
+        outcomes.get(timeout=TIMEOUT_S)  # the broker has read this, and what was written before it
         cut(reading)
         while reader.state() is not LinkState.ONLINE:
             pass
-        outcomes: queue.SimpleQueue[object] = queue.SimpleQueue()
         assert link.send(Message("in/own", b"new"), outcomes.put)
         assert reader.message().payload == b"new"
 

@@ -63,7 +63,7 @@ def test_help_ends_with_an_example() -> None:
 
 def test_help_needs_no_pytorch() -> None:
     program = (
-        "import argparse, sys; from training import attributes_command as c; "
+        "import argparse, sys; from training.cli_commands import attributes_command as c; "
         "c.add_arguments(argparse.ArgumentParser()); "
         "raise SystemExit('torch' in sys.modules)"
     )

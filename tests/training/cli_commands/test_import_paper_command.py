@@ -121,7 +121,7 @@ def test_missing_pytorch_is_said_with_what_to_install(
 
 def test_help_needs_no_pytorch() -> None:
     program = (
-        "import argparse, sys; from training import import_paper_command as c; "
+        "import argparse, sys; from training.cli_commands import import_paper_command as c; "
         "c.add_arguments(argparse.ArgumentParser()); import training.paper.paper_import; "
         "raise SystemExit('torch' in sys.modules)"
     )

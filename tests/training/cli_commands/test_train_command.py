@@ -38,7 +38,7 @@ def test_a_product_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[
 
 def test_help_needs_no_pytorch() -> None:
     program = (
-        "import argparse, sys; from training import train_command as c; "
+        "import argparse, sys; from training.cli_commands import train_command as c; "
         "c.add_arguments(argparse.ArgumentParser()); "
         "raise SystemExit('torch' in sys.modules)"
     )
