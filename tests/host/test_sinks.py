@@ -56,9 +56,7 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[s
         return
     server: LocalPostgres = request.getfixturevalue("postgres")
     name = f"empty_{secrets.token_hex(4)}"
-    with psycopg.connect(
-        host=str(server.folder), user="lsi", dbname="postgres", autocommit=True
-    ) as connection:
+    with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         yield server.url.replace("/postgres?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -202,7 +200,7 @@ def test_a_user_finds_attributes_with_plain_sql(postgres: LocalPostgres, stream:
     sink.write([row(stream, 1, number=2), row(stream, 2, number=3)], ())
     sink.close()
     sql = "SELECT seq, copies FROM lsi_record WHERE stream = %s AND payload->'a'->>'Smiling' = 'true'"
-    with psycopg.connect(host=str(postgres.folder), user="lsi", dbname="postgres") as connection:
+    with psycopg.connect(postgres.url) as connection:
         assert connection.execute(sql, [stream]).fetchall() == [(1, 1)]
 
 
@@ -215,7 +213,7 @@ def test_a_row_that_the_database_refuses_goes_to_quarantine_and_the_others_stay(
     assert sink.write([row(stream, 1), bad, row(stream, 3)], ()) == Stored(new=2, unstorable=1)
     assert sink.missing("hall1", stream, 3) == [SeqRange(2, 2)]
     sink.close()
-    with psycopg.connect(host=str(postgres.folder), user="lsi", dbname="postgres") as connection:
+    with psycopg.connect(postgres.url) as connection:
         sql = "SELECT topic FROM lsi_quarantine WHERE reason LIKE 'the database does not take it%'"
         assert connection.execute(sql).fetchall() == [("lsi/v1/hall1/event",)]
 

@@ -84,9 +84,7 @@ def test_workers_killed_at_random_lose_nothing_and_keep_each_key_once(
     with (
         loopback_broker(mosquitto_path) as broker,
         Device(broker.port, tmp_path, "kill1") as device,
-        psycopg.connect(
-            host=str(postgres.folder), user="lsi", dbname="postgres", autocommit=True
-        ) as database,
+        psycopg.connect(postgres.url, autocommit=True) as database,
         ExitStack() as ended,
     ):
         workers = [ended.enter_context(working(broker, postgres, name)) for name in "ab"]
@@ -166,9 +164,7 @@ def test_a_sink_that_stands_still_and_a_broker_that_restarts_lose_nothing(
     port = free_port()
     with (
         tempfile.TemporaryDirectory(dir="/tmp") as folder,  # where the broker's user may go
-        psycopg.connect(
-            host=str(postgres.folder), user="lsi", dbname="postgres", autocommit=True
-        ) as database,
+        psycopg.connect(postgres.url, autocommit=True) as database,
         ExitStack() as ended,
     ):
         Path(folder).chmod(0o777)

@@ -3,8 +3,6 @@
 import datetime as dt
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -391,22 +389,3 @@ def test_terms_hold_the_keys_that_the_configuration_names(tmp_path: Path) -> Non
 def test_a_bundle_for_another_kind_of_board_is_refused() -> None:
     with pytest.raises(ShapeMismatchError, match="provides two-arm; this one provides one-arm"):
         check_compatible(small_manifest(small_files()), frozenset({"one-arm"}))
-
-
-def test_admitting_a_bundle_reads_neither_configuration_nor_rig() -> None:
-    # A process that only runs a model starts without them: 3 MB and a sixth of its time.
-    program = "import sys, edge_app.bundles.admission; print(*sys.modules)"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loaded = set(run.stdout.split())
-    assert "lsi.bundle" in loaded
-    assert (
-        loaded
-        & {
-            "edge_app.settings.config",
-            "edge_app.link.home_assistant",
-            "firmware.rig",
-            "paho",
-            "transport.broker",
-        }
-        == set()
-    )
