@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lsi.errors import ConfigError
 from training.cli_commands.command_parts import (
+    FILES_OF_A_TRAINING,
     check_limits,
     command_line,
     digests,
@@ -42,19 +43,11 @@ RULES: Final = {
 }
 PRESENCE_RULE: Final = "2 % of val tune faces rejected"
 
-_FILES: Final = {
-    "--data": "pictures with attributes, to train on",
-    "--nonfaces": "pictures without a face, to train on",
-    "--val": "pictures of other people, for thresholds and figures",
-    "--nonfaces-val": "other pictures without a face, for figures",
-    "--board": "board file (TOML) whose sensor is trained for",
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lsi train attributes`` to its parser."""
     parser.epilog = EXAMPLE
-    for option, text in _FILES.items():
+    for option, text in FILES_OF_A_TRAINING.items():
         parser.add_argument(option, type=Path, required=True, metavar="FILE", help=text)
     parser.add_argument(
         "-o",
@@ -329,7 +322,7 @@ def now_and_then(
 
 def _record(arguments: argparse.Namespace, schedule: "Schedule", names: tuple[str, ...]) -> dict[str, Any]:
     """How the checkpoint came about. File names without folders, so that it says nothing of the machine."""
-    files = [(option, getattr(arguments, option[2:].replace("-", "_"))) for option in _FILES]
+    files = [(option, getattr(arguments, option[2:].replace("-", "_"))) for option in FILES_OF_A_TRAINING]
     teacher = [] if arguments.teacher is None else [arguments.teacher]
     return {
         "command": command_line("attributes", [*files, *_options(arguments)]),

@@ -18,6 +18,15 @@ WEIGHT: Final = re.compile(r"\d{1,6}(\.\d{1,6})?")
 MOST_HASHED_BYTES: Final = 1 << 20
 """How much of a file is read at a time to digest it."""
 
+FILES_OF_A_TRAINING: Final = {
+    "--data": "pictures with attributes, to train on",
+    "--nonfaces": "pictures without a face, to train on",
+    "--val": "pictures of other people, for thresholds and figures",
+    "--nonfaces-val": "other pictures without a face, for figures",
+    "--board": "board file (TOML) whose sensor is trained for",
+}
+"""Options for what masks are trained and examined with, each with its help."""
+
 
 def read_sensor(board: Path) -> tuple[SensorModel, int]:
     """Sensor and samples per mask and arm of a board file.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lsi.errors import ConfigError
 from training.cli_commands.attributes_command import STARTS, chosen_attributes, print_line
 from training.cli_commands.command_parts import (
+    FILES_OF_A_TRAINING,
     check_limits,
     command_line,
     digests,
@@ -35,11 +36,7 @@ DEFAULT_SIZES: Final = (448, 96)
 """Units of the trunk and of each layer's token."""
 _FILES: Final = {
     "--generator": "file of 'lsi train generator'",
-    "--data": "pictures with attributes, to train on",
-    "--nonfaces": "pictures without a face, to train on",
-    "--val": "pictures of other people, for thresholds and figures",
-    "--nonfaces-val": "other pictures without a face, for figures",
-    "--board": "board file (TOML) whose sensor is trained for",
+    **FILES_OF_A_TRAINING,
 }
 
 
